@@ -1,0 +1,271 @@
+/**
+ * The store: whole asynchronous operations, each atomic, each for one tenant. There is no transaction to hold and no
+ * query without a tenant; work across tenants goes through {@link SystemStore}.
+ *
+ * Every operation appends the record drafts it is given in the same atomic step, or nothing at all, and rejects with
+ * `StoreError` when it cannot be durable. Times are milliseconds since the epoch, given by the caller's clock.
+ * @module
+ */
+import type { ApprovalMode, ApprovalState, Risk, ToolIdentity } from '../call.ts';
+import type { ChainHead, RecordDraft, RecordKind, StoredRecord } from '../record/record.ts';
+
+/** `process`: survives a crash of the process. `power`: survives loss of power (the commit is flushed to the device). */
+export type Durability = 'process' | 'power';
+
+/** What identifies a call in the store. */
+export interface CallFacts {
+  readonly tenant: string;
+  readonly run: string;
+  readonly user: string;
+  readonly agent: string;
+  readonly delegation: readonly string[];
+  readonly tool: ToolIdentity;
+  /** Digest of run, agent path, step and call id. One slot holds one call. */
+  readonly slot: string;
+  /** Digest of the slot and everything the call would run with. */
+  readonly key: string;
+  /** SHA-256 of the canonical arguments, base64url. */
+  readonly argumentsDigest: string;
+}
+
+/**
+ * `seen` first sight, nothing decided for it to run · `review` waits for a human · `claimed` body may have begun ·
+ * `settled` outcome is known · `released` the claim was given back before the body was entered · `denied`.
+ */
+export type CallState = 'seen' | 'denied' | 'review' | 'claimed' | 'settled' | 'released';
+
+export type SettledStatus = 'completed' | 'failed';
+
+/** The outcome of a settled call. `sealed` is absent when the policy says not to keep it, or it could not be encoded. */
+export interface StoredOutcome {
+  readonly status: SettledStatus;
+  readonly sealed?: string;
+}
+
+export interface StoredCall extends CallFacts {
+  readonly state: CallState;
+  readonly approval?: string;
+  readonly outcome?: StoredOutcome;
+  readonly claimedAt?: number;
+  readonly settledAt?: number;
+}
+
+/** A request for a human. `digest` binds everything the grant will be bound to; votes are signed over it. */
+export interface NewApproval {
+  readonly id: string;
+  readonly digest: string;
+  readonly ruleDigest: string;
+  readonly policyVersion: string;
+  readonly capability: string;
+  readonly risk: Risk;
+  readonly mode: ApprovalMode;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  /** Revision 1 of the arguments, canonical JSON, sealed under the subject's key. */
+  readonly sealedArguments: string;
+}
+
+export interface Vote {
+  readonly tenant: string;
+  readonly approval: string;
+  readonly approver: string;
+  readonly verdict: 'approve' | 'reject';
+  readonly time: number;
+  /** Signature of the approvals service over the approval digest and this vote, base64url. */
+  readonly signature: string;
+  readonly keyId: string;
+  /** Sealed under the subject's key. */
+  readonly sealedReason?: string;
+}
+
+export interface StoredApproval extends NewApproval {
+  readonly call: CallFacts;
+  readonly state: ApprovalState;
+  /** Store epoch in which it was opened; a grant of an older epoch is void. */
+  readonly epoch: number;
+  /** When its grant was consumed. */
+  readonly consumedAt?: number;
+  readonly votes: readonly Vote[];
+}
+
+/** First sight or re-evaluation of a call whose verdict is `deny` or `review`. Idempotent per call key. */
+export interface ObserveInput {
+  readonly call: CallFacts;
+  readonly origin: 'model' | 'resume';
+  readonly verdict: 'deny' | 'review';
+  readonly now: number;
+  /** Opened for a `review` when the call has no approval yet. */
+  readonly approval?: NewApproval;
+  /** Upper bound of pending approvals of this run; one more is refused. */
+  readonly maxPendingPerRun: number;
+  readonly records: readonly RecordDraft[];
+}
+
+export type ObserveResult =
+  | { readonly status: 'observed'; readonly call: StoredCall; readonly approval?: StoredApproval; readonly opened: boolean }
+  | { readonly status: 'refused'; readonly code: 'call_id_reused' | 'call_never_made' | 'too_many_pending' };
+
+/** A lease to come, durable before any provider is asked. */
+export interface LeasePlan {
+  readonly id: string;
+  readonly service: string;
+  readonly provider: string;
+  readonly expiresAt: number;
+}
+
+export interface ClaimInput {
+  readonly call: CallFacts;
+  readonly origin: 'model' | 'resume';
+  readonly now: number;
+  readonly durability: Durability;
+  /** The approval whose verified votes allow this claim; absent when the decision was `allow`. */
+  readonly approval?: { readonly id: string; readonly digest: string };
+  readonly idempotent: boolean;
+  /** Call keys running now in this process: an unsettled claim of theirs is in flight, not unknown. */
+  readonly live: ReadonlySet<string>;
+  readonly leases: readonly LeasePlan[];
+  readonly records: readonly RecordDraft[];
+}
+
+export type ClaimResult =
+  | { readonly status: 'claimed' }
+  /** This call key was executed before. */
+  | { readonly status: 'settled'; readonly outcome: StoredOutcome }
+  /** This call key was claimed before and has no outcome: it runs elsewhere now, or its process died. */
+  | { readonly status: 'unsettled' }
+  | {
+      readonly status: 'refused';
+      readonly code:
+        | 'call_id_reused'
+        | 'call_never_made'
+        | 'approval_required'
+        | 'approval_rejected'
+        | 'approval_expired'
+        | 'approval_cancelled'
+        | 'approval_stale'
+        | 'approval_consumed'
+        /** Another claim of the same tool with the same arguments in this run has no outcome. */
+        | 'earlier_outcome_unknown';
+    };
+
+export interface SettleInput {
+  readonly call: CallFacts;
+  readonly now: number;
+  readonly outcome: StoredOutcome;
+  /** Leases that were revoked; the others stay open for the sweeper. */
+  readonly closedLeases: readonly string[];
+  readonly records: readonly RecordDraft[];
+}
+
+/** The body was not entered: the claim is undone and the approval can be claimed again. */
+export interface ReleaseInput {
+  readonly call: CallFacts;
+  readonly now: number;
+  readonly approval?: string;
+  readonly closedLeases: readonly string[];
+  readonly records: readonly RecordDraft[];
+}
+
+export interface VoteInput {
+  readonly vote: Vote;
+  /** The digest the voter saw; a vote on anything else is refused. */
+  readonly digest: string;
+  /** State to move to from `pending`. */
+  readonly transition: 'approved' | 'rejected';
+  readonly now: number;
+  readonly records: readonly RecordDraft[];
+}
+
+export type VoteResult =
+  | { readonly status: 'recorded'; readonly approval: StoredApproval }
+  | { readonly status: 'refused'; readonly code: 'not_found' | 'not_pending' | 'expired' | 'digest_mismatch' | 'requester' };
+
+export interface TransitionInput {
+  readonly tenant: string;
+  readonly approval: string;
+  readonly to: 'expired' | 'cancelled';
+  readonly now: number;
+  readonly records: readonly RecordDraft[];
+}
+
+export interface StoredLease extends LeasePlan {
+  readonly tenant: string;
+  readonly callKey: string;
+  readonly state: 'planned' | 'issued' | 'closed';
+  /** What the provider needs to revoke it, sealed under the tenant's key. */
+  readonly sealedHandle?: string;
+}
+
+export interface ApprovalFilter {
+  readonly state?: ApprovalState;
+  readonly run?: string;
+  readonly mode?: ApprovalMode;
+  readonly consumed?: boolean;
+  /** At most this many, oldest first. Default 100. */
+  readonly limit?: number;
+}
+
+export interface RecordFilter {
+  readonly call?: string;
+  readonly kind?: RecordKind;
+  readonly since?: number;
+  readonly until?: number;
+  readonly writer?: string;
+  readonly afterSeq?: number;
+  readonly limit?: number;
+}
+
+export interface Store {
+  /** Registered name of this process's chain; new for every opened store. */
+  readonly writer: string;
+  readonly durability: Durability;
+
+  /** Records the first sight of a call that does not simply run, and opens its approval. Finds both on later evaluations. */
+  observe(input: ObserveInput): Promise<ObserveResult>;
+  /** Consumes the grant (or creates and consumes it, where none is needed) and appends the intent: all or nothing. */
+  claim(input: ClaimInput): Promise<ClaimResult>;
+  settle(input: SettleInput): Promise<void>;
+  release(input: ReleaseInput): Promise<void>;
+  call(tenant: string, key: string): Promise<StoredCall | undefined>;
+  /** Settled calls of a run that were executed by a worker, oldest first. */
+  settledAsynchronous(tenant: string, run: string): Promise<readonly StoredCall[]>;
+
+  approval(tenant: string, id: string): Promise<StoredApproval | undefined>;
+  approvals(tenant: string, filter: ApprovalFilter): Promise<readonly StoredApproval[]>;
+  /** Adds a vote and moves the approval out of `pending`, compare-and-set. */
+  vote(input: VoteInput): Promise<VoteResult>;
+  /** Ends an approval that is `pending`, or `approved` and not consumed. Answers whether it did. */
+  transition(input: TransitionInput): Promise<boolean>;
+
+  leaseIssued(input: { tenant: string; id: string; sealedHandle: string; expiresAt: number; records: readonly RecordDraft[] }): Promise<void>;
+  leaseClosed(input: { tenant: string; id: string; records: readonly RecordDraft[] }): Promise<void>;
+
+  /** Appends records that belong to no other operation. */
+  append(tenant: string, records: readonly RecordDraft[]): Promise<void>;
+  /** Ordered by writer and sequence. */
+  records(tenant: string, filter: RecordFilter): Promise<readonly StoredRecord[]>;
+  heads(tenant: string): Promise<readonly ChainHead[]>;
+
+  /** Keeps the wrapped key of a subject if there is none yet, and answers the one that is kept. */
+  subjectKey(tenant: string, subject: string, candidate: string | undefined): Promise<string | undefined>;
+  /** Destroys the key: everything sealed under it is unreadable from now on. */
+  eraseSubject(tenant: string, subject: string, records: readonly RecordDraft[]): Promise<void>;
+
+  readonly system: SystemStore;
+  close(): Promise<void>;
+}
+
+/** Work across tenants, for sweepers, workers and verification. Never reachable from a gate. */
+export interface SystemStore {
+  tenants(): Promise<readonly string[]>;
+  expiredApprovals(now: number, limit: number): Promise<readonly { tenant: string; id: string }[]>;
+  /** Approved, asynchronous, not consumed. */
+  runnableApprovals(limit: number): Promise<readonly { tenant: string; id: string }[]>;
+  /** Leases past their expiry that nobody closed. */
+  openLeases(before: number, limit: number): Promise<readonly StoredLease[]>;
+  epoch(): Promise<number>;
+  /** Voids every open grant and approval, as after a restore or a failover. */
+  newEpoch(): Promise<number>;
+  /** Time of the newest record: a clock that reads less has jumped back. */
+  latestTime(): Promise<number>;
+}
