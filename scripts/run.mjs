@@ -37,7 +37,8 @@ function ensureInstalled() {
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
-  if (installed.status !== 0) fail(`the installation failed: ${installed.error?.message ?? `exit code ${installed.status}`}`);
+  if (installed.status !== 0)
+    fail(`the installation failed: ${installed.error?.message ?? `exit code ${installed.status}`}`);
   if (!existsSync(pinnedNode)) fail('the installation brought no Node: is `node: true` in allowBuilds?');
   writeFileSync(stamp, wanted);
 }
