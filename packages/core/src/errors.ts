@@ -111,7 +111,10 @@ export class UnauthorizedToolCall extends CountersignError {
   static readonly code = 'ERR_UNAUTHORIZED_TOOL_CALL';
   readonly agent: string | undefined;
   readonly capability: string | undefined;
-  constructor(message: string, details: ErrorDetails & { agent?: string | undefined; capability?: string | undefined } = {}) {
+  constructor(
+    message: string,
+    details: ErrorDetails & { agent?: string | undefined; capability?: string | undefined } = {},
+  ) {
     super('ERR_UNAUTHORIZED_TOOL_CALL', message, details);
     this.agent = details.agent;
     this.capability = details.capability;
@@ -176,11 +179,14 @@ export class StoreError extends CountersignError {
   }
 }
 
-/** A key is missing, malformed, or its file can be read by others. */
+/** A key is missing, malformed, not the right one, erased, or its file can be read by others. */
 export class KeyError extends CountersignError {
   static readonly code = 'ERR_KEY';
-  constructor(message: string, details?: ErrorDetails) {
+  /** Whether the key was destroyed on purpose, so that what it sealed is gone for good. */
+  readonly erased: boolean;
+  constructor(message: string, details: ErrorDetails & { erased?: boolean } = {}) {
     super('ERR_KEY', message, details);
+    this.erased = details.erased ?? false;
   }
 }
 

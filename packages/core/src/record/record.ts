@@ -7,14 +7,7 @@
  */
 import type { ReasonCode, Risk, Verdict } from '../call.ts';
 
-export type RecordKind =
-  | 'identity'
-  | 'decision'
-  | 'approval'
-  | 'claim'
-  | 'credential'
-  | 'outcome'
-  | 'administration';
+export type RecordKind = 'identity' | 'decision' | 'approval' | 'claim' | 'credential' | 'outcome' | 'administration';
 
 /** One thing that happened, before it is sealed. Fields that do not apply are left out. */
 export interface RecordEvent {
@@ -42,7 +35,7 @@ export interface RecordEvent {
   readonly policyVersion?: string;
   readonly ruleDigest?: string;
   readonly approval?: string;
-  /** Who voted; sealed. */
+  /** Who voted, or who ordered an administrative change; sealed. */
   readonly approver?: string;
   readonly lease?: string;
   readonly service?: string;

@@ -102,7 +102,12 @@ export interface ObserveInput {
 }
 
 export type ObserveResult =
-  | { readonly status: 'observed'; readonly call: StoredCall; readonly approval?: StoredApproval; readonly opened: boolean }
+  | {
+      readonly status: 'observed';
+      readonly call: StoredCall;
+      readonly approval?: StoredApproval;
+      readonly opened: boolean;
+    }
   | { readonly status: 'refused'; readonly code: 'call_id_reused' | 'call_never_made' | 'too_many_pending' };
 
 /** A lease to come, durable before any provider is asked. */
@@ -178,7 +183,10 @@ export interface VoteInput {
 
 export type VoteResult =
   | { readonly status: 'recorded'; readonly approval: StoredApproval }
-  | { readonly status: 'refused'; readonly code: 'not_found' | 'not_pending' | 'expired' | 'digest_mismatch' | 'requester' };
+  | {
+      readonly status: 'refused';
+      readonly code: 'not_found' | 'not_pending' | 'expired' | 'digest_mismatch' | 'requester';
+    };
 
 export interface TransitionInput {
   readonly tenant: string;
@@ -237,7 +245,13 @@ export interface Store {
   /** Ends an approval that is `pending`, or `approved` and not consumed. Answers whether it did. */
   transition(input: TransitionInput): Promise<boolean>;
 
-  leaseIssued(input: { tenant: string; id: string; sealedHandle: string; expiresAt: number; records: readonly RecordDraft[] }): Promise<void>;
+  leaseIssued(input: {
+    tenant: string;
+    id: string;
+    sealedHandle: string;
+    expiresAt: number;
+    records: readonly RecordDraft[];
+  }): Promise<void>;
   leaseClosed(input: { tenant: string; id: string; records: readonly RecordDraft[] }): Promise<void>;
 
   /** Appends records that belong to no other operation. */
@@ -245,8 +259,13 @@ export interface Store {
   /** Ordered by writer and sequence. */
   records(tenant: string, filter: RecordFilter): Promise<readonly StoredRecord[]>;
   heads(tenant: string): Promise<readonly ChainHead[]>;
+  /** Every writer that has a record, found in the records themselves: also one that has no head. */
+  writers(tenant: string): Promise<readonly string[]>;
 
-  /** Keeps the wrapped key of a subject if there is none yet, and answers the one that is kept. */
+  /**
+   * Keeps the wrapped key of a subject if there is none yet, and answers the one that is kept. Without a candidate it
+   * only reads.
+   */
   subjectKey(tenant: string, subject: string, candidate: string | undefined): Promise<string | undefined>;
   /** Destroys the key: everything sealed under it is unreadable from now on. */
   eraseSubject(tenant: string, subject: string, records: readonly RecordDraft[]): Promise<void>;
