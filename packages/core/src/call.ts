@@ -87,6 +87,8 @@ export interface CredentialRequest {
   readonly scope: Readonly<Record<string, unknown>>;
   /** Life of the lease in milliseconds, at most 15 minutes. */
   readonly ttlMs: number;
+  /** Accepts a credential that cannot be revoked, or that its provider lets live longer than 15 minutes. */
+  readonly acceptResidual?: boolean;
 }
 
 /** The outcome of authorization. Pure: the same call under the same policy gives an equal decision. */
