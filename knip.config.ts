@@ -1,7 +1,7 @@
 import type { KnipConfig } from 'knip';
 
 /** Started by `scripts/run.mjs` or `scripts/verify.mjs` under their command name. */
-const commands = ['@arethetypeswrong/cli', '@changesets/cli', 'oxfmt', 'publint'];
+const commands = ['@arethetypeswrong/cli', 'oxfmt', 'publint'];
 
 /** Installed for tests, examples and benchmarks that are still to come: take a name out when the first import arrives. */
 const awaited = [
