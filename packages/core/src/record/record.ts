@@ -44,7 +44,7 @@ export interface RecordEvent {
   readonly argumentsDigest?: string;
   /** SHA-256 of the encoded result; sealed, with a salted commitment in the clear. */
   readonly resultDigest?: string;
-  /** Redacted arguments; sealed. */
+  /** Arguments; redacted, then sealed. */
   readonly arguments?: unknown;
   /** Trace and span the record belongs to (W3C trace context, hexadecimal). */
   readonly trace?: string;

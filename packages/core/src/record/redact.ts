@@ -1,0 +1,112 @@
+/**
+ * What of a call's arguments may stand in the ledger, in an approval request or in a span: the structure, short
+ * values, no secrets, and no more than a few kilobytes.
+ * @module
+ */
+
+const maxString = 256;
+const maxCharacters = 4096;
+const maxDepth = 8;
+const redacted = '[redacted]';
+const truncated = '[truncated]';
+
+/** Compared with a key in lower case without separators. Too much is hidden rather than too little. */
+const secretKeyParts = [
+  'password',
+  'passwd',
+  'passphrase',
+  'secret',
+  'token',
+  'apikey',
+  'accesskey',
+  'privatekey',
+  'signingkey',
+  'authorization',
+  'credential',
+  'cookie',
+  'sessionid',
+  'bearer',
+  'connectionstring',
+];
+const secretKeys = new Set(['auth', 'jwt', 'pwd', 'pass', 'pin', 'otp', 'totp', 'cvv', 'cvc', 'sid', 'signature']);
+/** Members that name what stands beside them in `value`, as in a list of headers. */
+const namingKeys = ['name', 'key', 'header'];
+
+/** Secrets known by their form, wherever they stand. Each alternative is linear on the short text it is used on. */
+const secretForms =
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|sk-|hvs\.|AKIA|ASIA)[\w.-]{12,}|\beyJ[\w-]{8,}\.[\w.-]*|\b(?:Bearer|Basic) [\w.~+/=-]{8,}|(?<=:\/\/[^\s/:@]{0,64}:)[^\s/@]+(?=@)/gi;
+
+interface Budget {
+  characters: number;
+}
+
+/** A bounded copy of `args` as plain JSON. Never throws, whatever it is given. */
+export function redactArguments(args: unknown): unknown {
+  try {
+    return redactValue(args, 0, { characters: maxCharacters });
+  } catch {
+    return '[unreadable]';
+  }
+}
+
+function redactValue(value: unknown, depth: number, budget: Budget): unknown {
+  if (budget.characters <= 0) return truncated;
+  if (typeof value === 'string') return spend(redactText(value), budget);
+  if (value === null || typeof value === 'boolean') return spend(value, budget);
+  if (typeof value === 'number') return spend(Number.isFinite(value) ? value : String(value), budget);
+  if (typeof value !== 'object') return spend(`[${typeof value}]`, budget);
+  if (depth >= maxDepth) return spend(truncated, budget);
+  if (Array.isArray(value)) return redactArray(value, depth, budget);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype) return spend('[object]', budget);
+  return redactObject(value as Record<string, unknown>, depth, budget);
+}
+
+function redactArray(values: readonly unknown[], depth: number, budget: Budget): unknown[] {
+  const copy: unknown[] = [];
+  for (const value of values) {
+    if (budget.characters <= 0) {
+      copy.push(`[${values.length - copy.length} more]`);
+      break;
+    }
+    copy.push(redactValue(value, depth + 1, budget));
+  }
+  return copy;
+}
+
+function redactObject(value: Record<string, unknown>, depth: number, budget: Budget): unknown {
+  const copy: [string, unknown][] = [];
+  const keys = Object.keys(value);
+  const namesSecret = namingKeys.some((key) => keys.includes(key) && looksSecret(value[key]));
+  for (const key of keys) {
+    if (budget.characters <= 0) {
+      copy.push(['…', `[${keys.length - copy.length} more]`]);
+      break;
+    }
+    const shownKey = spend(redactText(key), budget);
+    const hide = looksSecret(key) || (namesSecret && key === 'value');
+    copy.push([shownKey, hide ? spend(redacted, budget) : redactValue(value[key], depth + 1, budget)]);
+  }
+  // Defines members instead of assigning them: a member named __proto__ stays one.
+  return Object.fromEntries(copy);
+}
+
+function looksSecret(key: unknown): boolean {
+  if (typeof key !== 'string') return false;
+  const plain = key
+    .slice(0, maxString)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '');
+  return secretKeys.has(plain) || secretKeyParts.some((part) => plain.includes(part));
+}
+
+function redactText(text: string): string {
+  const shown = text.slice(0, maxString * 4).replaceAll(secretForms, redacted);
+  if (text.length <= maxString * 4 && shown.length <= maxString) return shown;
+  return `${shown.slice(0, maxString)}… (${text.length} characters)`;
+}
+
+function spend<Value extends string | number | boolean | null>(value: Value, budget: Budget): Value {
+  budget.characters -= typeof value === 'string' ? value.length + 3 : 8;
+  return value;
+}

@@ -1,0 +1,244 @@
+/**
+ * Verification of the ledger: every chain is recomputed from its genesis.
+ *
+ * What it proves: since the newest of the `expectedHeads`, kept outside the store, nothing up to them was changed. What
+ * it cannot prove alone: whoever can write to the store can cut the newest records off, or rewrite all of them and their
+ * heads. Only heads kept elsewhere show that, so `provenUpTo` says how far they reach.
+ * @module
+ */
+import { LedgerError } from '../errors.ts';
+import { requireId } from '../identify/principal.ts';
+import type { Store } from '../store/store.ts';
+import { genesisHash, hashRecord } from './chain.ts';
+import { parseRecordBody } from './open-record.ts';
+import type { ChainHead, StoredRecord } from './record.ts';
+
+export type LedgerProblem =
+  /** A body, a hash or a column does not match: a record, or its place in the chain, was changed. */
+  | 'edited'
+  | 'missing'
+  | 'inserted'
+  | 'reordered'
+  /** The chain ends before a head says it does. */
+  | 'truncated'
+  /** Records of a writer that never registered a head. */
+  | 'unknown_writer'
+  /** The record says that it belongs to another tenant or writer. */
+  | 'foreign';
+
+export interface Finding {
+  readonly writer: string;
+  /** Where in the writer's chain. */
+  readonly seq: number;
+  readonly problem: LedgerProblem;
+  readonly message: string;
+}
+
+export interface VerifiedWriter {
+  readonly writer: string;
+  readonly records: number;
+  /** Sequence of the newest expected head that the chain leads to without a problem; 0 when none was given. */
+  readonly provenUpTo: number;
+}
+
+export interface Verification {
+  readonly ok: boolean;
+  readonly records: number;
+  readonly writers: readonly VerifiedWriter[];
+  /** At most 20 of each writer: one change near the beginning breaks everything after it. */
+  readonly problems: readonly Finding[];
+  /** The last record of each chain as it was read. Keep them outside the store as the next `expectedHeads`. */
+  readonly heads: readonly ChainHead[];
+}
+
+export interface VerifyOptions {
+  /** Heads of earlier verifications, kept where the writer of the store cannot reach them. */
+  readonly expectedHeads?: readonly ChainHead[];
+  /** Called after each page. */
+  readonly onProgress?: (progress: { readonly writer: string; readonly records: number }) => void;
+  /** Records per read. Default 500. */
+  readonly pageSize?: number;
+}
+
+/** The operations that verification reads by. */
+export type VerifiableStore = Pick<Store, 'records' | 'heads' | 'writers'>;
+
+const maxProblemsPerWriter = 20;
+
+/** Streams all records of a tenant. Rejects when the store cannot be read; what it finds wrong is in the answer. */
+export async function verifyLedger(
+  store: VerifiableStore,
+  tenant: string,
+  { expectedHeads = [], onProgress, pageSize = 500 }: VerifyOptions = {},
+): Promise<Verification> {
+  requireId('tenant', tenant);
+  const foreign = expectedHeads.find((head) => head.tenant !== tenant);
+  if (foreign !== undefined) throw new LedgerError(`an expected head is of tenant ${foreign.tenant}, not of ${tenant}`);
+
+  const headsBefore = await store.heads(tenant);
+  const names = [...headsBefore, ...expectedHeads].map((head) => head.writer);
+  const writers = [...new Set([...names, ...(await store.writers(tenant))])];
+  const chains: Chain[] = [];
+  for (const writer of writers) {
+    const expected = expectedHeads.filter((head) => head.writer === writer);
+    const chain = createChain(tenant, writer, [...expected, ...headsBefore.filter((head) => head.writer === writer)]);
+    for await (const page of pagesOf(store, tenant, writer, pageSize)) {
+      for (const record of page) checkRecord(chain, record);
+      onProgress?.({ writer, records: chain.records });
+    }
+    for (const head of expected) checkHead(chain, head, 'a head kept outside');
+    chains.push(chain);
+  }
+  const headsAfter = await store.heads(tenant);
+  for (const chain of chains) checkStoredHeads(chain, headsBefore, headsAfter);
+  return conclude(chains, expectedHeads);
+}
+
+/** What is known of one chain while it is read. */
+interface Chain {
+  readonly tenant: string;
+  readonly writer: string;
+  /** Hashes at the places that heads speak of. */
+  readonly seen: Map<number, string | undefined>;
+  readonly problems: Finding[];
+  records: number;
+  seq: number;
+  previous: string;
+  time: number;
+}
+
+function createChain(tenant: string, writer: string, heads: readonly ChainHead[]): Chain {
+  const genesis = genesisHash(tenant, writer);
+  return {
+    tenant,
+    writer,
+    seen: new Map<number, string | undefined>(heads.map((head) => [head.seq, undefined])).set(0, genesis),
+    problems: [],
+    records: 0,
+    seq: 0,
+    previous: genesis,
+    time: 0,
+  };
+}
+
+/** The first page asks for no sequence, so that a record smuggled in before the first is read too. */
+async function* pagesOf(
+  store: VerifiableStore,
+  tenant: string,
+  writer: string,
+  limit: number,
+): AsyncGenerator<readonly StoredRecord[]> {
+  let page = await store.records(tenant, { writer, limit });
+  while (page.length > 0) {
+    yield page;
+    const afterSeq = page.at(-1)?.seq ?? Number.NaN;
+    page = await store.records(tenant, { writer, limit, afterSeq });
+    const next = page[0]?.seq;
+    if (next !== undefined && !(next > afterSeq)) {
+      throw new LedgerError(`the store answered record ${next} of ${writer} when asked for those after ${afterSeq}`);
+    }
+  }
+}
+
+/** After a problem the chain goes on from what is stored, so that one change is one problem. */
+function checkRecord(chain: Chain, record: StoredRecord): void {
+  const { tenant, writer } = chain;
+  if (record.tenant !== tenant || record.writer !== writer) {
+    report(chain, record.seq, 'foreign', `is stored as of tenant ${record.tenant}, writer ${record.writer}`);
+  }
+  checkSequence(chain, record);
+  const expected = hashRecord({ tenant, writer, seq: record.seq, previous: chain.previous, body: record.body });
+  const columns = checkBody(chain, record);
+  if (expected !== record.hash) {
+    const backInTime = columns !== undefined && columns < chain.time;
+    report(
+      chain,
+      record.seq,
+      backInTime ? 'reordered' : 'edited',
+      'does not match its hash: it, or its place in the chain, was changed',
+    );
+  }
+  chain.records += 1;
+  chain.seq = Math.max(chain.seq, record.seq);
+  chain.previous = record.hash;
+  chain.time = columns ?? chain.time;
+  if (chain.seen.has(record.seq)) chain.seen.set(record.seq, record.hash);
+}
+
+function checkSequence(chain: Chain, { seq }: StoredRecord): void {
+  const expected = chain.seq + 1;
+  if (seq === expected) return;
+  if (seq > expected) {
+    report(chain, expected, 'missing', seq === expected + 1 ? 'is missing' : `to ${seq - 1} are missing`);
+  } else if (seq < 1 || seq === chain.seq || !Number.isInteger(seq)) {
+    report(chain, seq, 'inserted', 'does not belong into the sequence');
+  } else {
+    report(chain, seq, 'reordered', `comes after record ${chain.seq}`);
+  }
+}
+
+/** The columns that queries filter by must say what the hashed body says. Answers the body's time. */
+function checkBody(chain: Chain, record: StoredRecord): number | undefined {
+  try {
+    const body = parseRecordBody(record);
+    if (body.tenant !== chain.tenant) report(chain, record.seq, 'foreign', `has a body of tenant ${body.tenant}`);
+    for (const column of ['time', 'kind', 'event', 'call'] as const) {
+      if (body[column] !== record[column]) {
+        report(chain, record.seq, 'edited', `has a column "${column}" that its body contradicts`);
+      }
+    }
+    return body.time;
+  } catch {
+    report(chain, record.seq, 'edited', 'has no readable body');
+    return undefined;
+  }
+}
+
+function checkHead(chain: Chain, head: ChainHead, source: string): void {
+  if (head.seq > chain.seq) {
+    report(chain, chain.seq + 1, 'truncated', `is missing: ${source} says that the chain reaches ${head.seq}`);
+  } else if (chain.seen.get(head.seq) !== head.hash) {
+    report(chain, head.seq, 'edited', `is not the one that ${source} confirms`);
+  }
+}
+
+/** Records may be appended while the chain is read: it must reach the head of before, and not pass that of after. */
+function checkStoredHeads(chain: Chain, before: readonly ChainHead[], after: readonly ChainHead[]): void {
+  const { writer } = chain;
+  for (const head of before) if (head.writer === writer) checkHead(chain, head, 'its head in the store');
+  const head = after.find((candidate) => candidate.writer === writer);
+  if (chain.records === 0) return;
+  if (head === undefined) report(chain, chain.seq, 'unknown_writer', `belongs to ${writer}, which has no head`);
+  else if (head.seq < chain.seq) report(chain, head.seq + 1, 'inserted', 'comes after the head of its chain');
+}
+
+function report(chain: Chain, seq: number, problem: LedgerProblem, what: string): void {
+  if (chain.problems.length >= maxProblemsPerWriter) return;
+  chain.problems.push({ writer: chain.writer, seq, problem, message: `record ${seq} ${what}` });
+}
+
+/** A head proves what is before it only as far as every link up to it holds. */
+function provenUpTo({ writer, seen, problems }: Chain, expectedHeads: readonly ChainHead[]): number {
+  const proven = expectedHeads.filter(
+    (head) =>
+      head.writer === writer && seen.get(head.seq) === head.hash && problems.every((finding) => finding.seq > head.seq),
+  );
+  return Math.max(0, ...proven.map((head) => head.seq));
+}
+
+function conclude(chains: readonly Chain[], expectedHeads: readonly ChainHead[]): Verification {
+  const problems = chains.flatMap((chain) => chain.problems);
+  return {
+    ok: problems.length === 0,
+    records: chains.reduce((sum, chain) => sum + chain.records, 0),
+    writers: chains.map((chain) => ({
+      writer: chain.writer,
+      records: chain.records,
+      provenUpTo: provenUpTo(chain, expectedHeads),
+    })),
+    problems,
+    heads: chains
+      .filter((chain) => chain.records > 0)
+      .map(({ tenant, writer, seq, previous }) => ({ tenant, writer, seq, hash: previous })),
+  };
+}
