@@ -5,8 +5,9 @@
 
 /** Touch no file, socket or process: these may import `pureNodeModules` and no other `node:` module. */
 export const stageFiles: string[] = [
-  'packages/core/src/process-state.ts',
+  'packages/core/src/*.ts',
   'packages/core/src/identify/*.ts',
+  'packages/core/src/authorize/*.ts',
   'packages/core/src/approve/*.ts',
   'packages/core/src/lease/*.ts',
   'packages/core/src/execute/*.ts',
@@ -15,7 +16,13 @@ export const stageFiles: string[] = [
   'packages/core/src/store/*-file*.ts',
 ];
 
-export const pureNodeModules: string[] = ['node:crypto', 'node:async_hooks', 'node:buffer', 'node:util'];
+export const pureNodeModules: string[] = [
+  'node:crypto',
+  'node:async_hooks',
+  'node:buffer',
+  'node:timers/promises',
+  'node:util',
+];
 
 /** The drivers that touch the machine, and the modules each may use besides `pureNodeModules`. */
 export const driverFiles: Record<string, string[]> = {
@@ -23,7 +30,8 @@ export const driverFiles: Record<string, string[]> = {
   'packages/core/src/lease/encrypted-file.ts': ['node:fs', 'node:fs/promises', 'node:path'],
   'packages/core/src/approve/http.ts': ['node:http'],
   'packages/core/src/approve/terminal.ts': ['node:readline', 'node:readline/promises', 'node:process'],
-  'packages/core/src/record/key-file.ts': ['node:fs', 'node:fs/promises', 'node:path'],
+  'packages/core/src/key-file.ts': ['node:fs', 'node:path'],
+  'packages/core/src/approve/approver-file.ts': ['node:fs'],
   'packages/core/src/authorize/policy-file.ts': ['node:fs', 'node:fs/promises', 'node:path'],
 };
 

@@ -73,6 +73,8 @@ export interface Reason {
 export interface ToolRule {
   readonly capability: string;
   readonly idempotent: boolean;
+  /** The tool only calls other guarded tools: when its body pauses, it may be entered again. */
+  readonly orchestrates: boolean;
   /** Whether the encrypted outcome is kept so that asking again returns it. */
   readonly retain: 'run' | 'none';
   /** Time from request to expiry of an approval, in milliseconds. */
@@ -120,11 +122,35 @@ export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'expired' | 'c
 /** What became of a call. Everything but `completed` means that no result of the body is in it. */
 export type Outcome<Result = unknown> =
   | { readonly status: 'completed'; readonly result: Result; readonly replayed: boolean; readonly callKey: string }
-  | { readonly status: 'denied'; readonly reason: ReasonCode; readonly message: string; readonly capability?: string; readonly callKey?: string }
-  | { readonly status: 'pending'; readonly approval: string; readonly mode: ApprovalMode; readonly message: string; readonly callKey: string }
+  | {
+      readonly status: 'denied';
+      readonly reason: ReasonCode;
+      readonly message: string;
+      readonly capability?: string;
+      readonly callKey?: string;
+    }
+  | {
+      readonly status: 'pending';
+      readonly approval: string;
+      readonly mode: ApprovalMode;
+      readonly message: string;
+      readonly callKey: string;
+    }
   | { readonly status: 'suspended'; readonly signal: unknown; readonly callKey: string }
-  | { readonly status: 'consent_required'; readonly service: string; readonly url: string; readonly message: string; readonly callKey: string }
-  | { readonly status: 'failed'; readonly error: unknown; readonly message: string; readonly replayed: boolean; readonly callKey: string }
+  | {
+      readonly status: 'consent_required';
+      readonly service: string;
+      readonly url: string;
+      readonly message: string;
+      readonly callKey: string;
+    }
+  | {
+      readonly status: 'failed';
+      readonly error: unknown;
+      readonly message: string;
+      readonly replayed: boolean;
+      readonly callKey: string;
+    }
   | { readonly status: 'unknown'; readonly message: string; readonly callKey: string };
 
 const riskOrder: Readonly<Record<Risk, number>> = { low: 0, medium: 1, high: 2 };

@@ -4,14 +4,19 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+/** The instance that made a principal, as other copies of this module see it. */
+export interface PrincipalOwner {
+  gateFor(principal: object): object;
+}
+
 interface ProcessState {
   /** Principals and the instance that made each: a brand that cannot be cloned or forged from data. */
-  readonly principals: WeakMap<object, object>;
+  readonly principals: WeakMap<object, PrincipalOwner>;
   /** The guarded call whose body is running here. */
   readonly call: AsyncLocalStorage<unknown>;
-  /** The ambient principal and run opened by `countersign.within`. */
+  /** The ambient gate opened by `countersign.within`. */
   readonly scope: AsyncLocalStorage<unknown>;
-  /** Gates and the copies of tools that they guard. */
+  /** Every gate that was made in this process. */
   readonly gates: WeakSet<object>;
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { IdentifierError, PrincipalError } from '../errors.ts';
-import { processState } from '../process-state.ts';
+import { processState, type PrincipalOwner } from '../process-state.ts';
 
 export interface Principal {
   readonly tenant: string;
@@ -21,7 +21,9 @@ const idForm = /^[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}$/;
 export function requireId(kind: 'tenant' | 'user' | 'agent' | 'run', value: unknown): string {
   const form = kind === 'tenant' ? tenantForm : idForm;
   if (typeof value === 'string' && form.test(value)) return value;
-  throw new IdentifierError(`${kind} id must match ${form.source}, got ${typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : typeof value}`);
+  throw new IdentifierError(
+    `${kind} id must match ${form.source}, got ${typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : typeof value}`,
+  );
 }
 
 /** How deep agents may delegate: user → agent → sub-agent … */
@@ -34,7 +36,7 @@ export interface PrincipalInput {
 }
 
 /** Makes and brands a principal. `owner` ties it to the Countersign instance that made it. */
-export function createPrincipal(input: PrincipalInput, owner: object): Principal {
+export function createPrincipal(input: PrincipalInput, owner: PrincipalOwner): Principal {
   const principal: Principal = Object.freeze({
     tenant: requireId('tenant', input.tenant),
     user: requireId('user', input.user),
@@ -63,7 +65,7 @@ export function delegatePrincipal(principal: Principal, agent: string): Principa
 }
 
 /** The instance that made this principal; `undefined` for anything that was not made by one. */
-export function ownerOf(value: unknown): object | undefined {
+export function ownerOf(value: unknown): PrincipalOwner | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   return processState().principals.get(value);
 }

@@ -1,0 +1,169 @@
+/**
+ * The approvals service: what a person's terminal, HTTP client or inbox talks to. It authenticates the approver,
+ * shows what would run, and signs the vote. It may, and outside development should, run apart from the agents.
+ * @module
+ */
+import { ApprovalConflict, ApprovalNotFound, ApproverError } from '../errors.ts';
+import type { Clock } from '../record/clock.ts';
+import type { Recorder } from '../record/recorder.ts';
+import type { Sealer, SubjectKey } from '../record/sealing.ts';
+import type { ApprovalFilter, Store, StoredApproval, Vote, VoteResult } from '../store/store.ts';
+import { tenantOfApproval } from './approval-id.ts';
+import { approvalEvent } from './approval-record.ts';
+import type { ApprovalView, Approver, ApproverDirectory } from './approve.ts';
+import type { VoteSigner } from './votes.ts';
+
+export interface ApprovalsServiceOptions {
+  readonly store: Store;
+  readonly signer: VoteSigner;
+  readonly approvers: ApproverDirectory;
+  readonly sealer: Sealer;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+}
+
+export interface DecideInput {
+  readonly id: string;
+  readonly verdict: 'approve' | 'reject';
+  /** The digest that was shown; a decision on anything else is refused. */
+  readonly digest: string;
+  readonly reason?: string;
+}
+
+/** Every method takes what the approver presented, and rejects with `ApproverError` when it proves nobody. */
+export interface ApprovalsService {
+  /** The approvals of the approver's own tenant, oldest first. */
+  list(credential: string, filter?: Pick<ApprovalFilter, 'state' | 'run' | 'limit'>): Promise<readonly ApprovalView[]>;
+  /** @throws ApprovalNotFound, also when the approval is another tenant's. */
+  show(credential: string, id: string): Promise<ApprovalView>;
+  /** @throws ApprovalConflict when it is no longer pending or the digest differs; ApproverError for one's own request. */
+  decide(credential: string, input: DecideInput): Promise<ApprovalView>;
+}
+
+const maxReasonLength = 1000;
+
+export function createApprovalsService(options: ApprovalsServiceOptions): ApprovalsService {
+  const { store, sealer } = options;
+
+  async function authenticate(credential: string): Promise<Approver> {
+    const approver = await options.approvers.authenticate(credential);
+    if (approver === undefined) throw new ApproverError('the approver could not be authenticated');
+    return approver;
+  }
+
+  async function find(approver: Approver, id: string): Promise<StoredApproval> {
+    const approval = tenantOfApproval(id) === approver.tenant ? await store.approval(approver.tenant, id) : undefined;
+    if (approval === undefined) throw new ApprovalNotFound(`no approval ${id} in tenant ${approver.tenant}`);
+    return approval;
+  }
+
+  const open = async (approval: StoredApproval): Promise<ApprovalView> =>
+    viewOf(approval, await sealer.subject(approval.call.tenant, approval.call.user), options.clock.now());
+
+  return {
+    async list(credential, filter = {}) {
+      const approver = await authenticate(credential);
+      return Promise.all((await store.approvals(approver.tenant, filter)).map(open));
+    },
+    async show(credential, id) {
+      return open(await find(await authenticate(credential), id));
+    },
+    async decide(credential, input) {
+      const approver = await authenticate(credential);
+      if (input.verdict !== 'approve' && input.verdict !== 'reject') throw new ApproverError('a verdict is approve or reject');
+      const approval = await find(approver, input.id);
+      const key = await sealer.subject(approval.call.tenant, approval.call.user);
+      const vote = signVote(options, approval, approver, input, key);
+      const result = await store.vote({
+        vote,
+        digest: input.digest,
+        transition: input.verdict === 'approve' ? 'approved' : 'rejected',
+        now: vote.time,
+        records: [options.recorder.draft(voteEvent(approval, approver, input), key)],
+      });
+      return viewOf(recorded(result, approval), key, vote.time);
+    },
+  };
+}
+
+function signVote(
+  options: ApprovalsServiceOptions,
+  approval: StoredApproval,
+  approver: Approver,
+  input: DecideInput,
+  key: SubjectKey,
+): Vote {
+  const content = { tenant: approver.tenant, approval: approval.id, approver: approver.id, verdict: input.verdict, time: options.clock.now() };
+  const reason = input.reason?.slice(0, maxReasonLength);
+  return {
+    ...content,
+    ...options.signer.sign(content, input.digest),
+    ...(reason === undefined ? {} : { sealedReason: key.seal(reason, reasonContext(approval.id, approver.id)) }),
+  };
+}
+
+function voteEvent(approval: StoredApproval, approver: Approver, input: DecideInput): ReturnType<typeof approvalEvent> {
+  return {
+    ...approvalEvent(approval, input.verdict === 'approve' ? 'approved' : 'rejected'),
+    approver: approver.id,
+    ...(input.reason === undefined ? {} : { detail: input.reason.slice(0, maxReasonLength) }),
+  };
+}
+
+function recorded(result: VoteResult, approval: StoredApproval): StoredApproval {
+  if (result.status === 'recorded') return result.approval;
+  switch (result.code) {
+    case 'not_found':
+      throw new ApprovalNotFound(`no approval ${approval.id}`);
+    case 'requester':
+      throw new ApproverError('the requester of a call cannot decide on it');
+    case 'digest_mismatch':
+      throw new ApprovalConflict('the digest is not that of the approval: what was shown is not what would run');
+    case 'expired':
+      throw new ApprovalConflict('the approval has expired');
+    case 'not_pending':
+      throw new ApprovalConflict('the approval was decided before');
+    default:
+      throw new ApprovalConflict(`the store refused the vote: ${String(result.code satisfies never)}`);
+  }
+}
+
+function reasonContext(approval: string, approver: string): string {
+  return `approval|${approval}|reason|${approver}`;
+}
+
+/** Context under which revision 1 of the arguments is sealed. */
+export function argumentsContext(approval: string): string {
+  return `approval|${approval}|arguments|1`;
+}
+
+function viewOf(approval: StoredApproval, key: SubjectKey, now: number): ApprovalView {
+  const { call } = approval;
+  const lapsed = approval.state === 'pending' && approval.expiresAt <= now;
+  return {
+    id: approval.id,
+    tenant: call.tenant,
+    state: lapsed ? 'expired' : approval.state,
+    mode: approval.mode,
+    requester: call.user,
+    agent: call.agent,
+    delegation: call.delegation,
+    run: call.run,
+    tool: call.tool.name,
+    source: call.tool.source,
+    capability: approval.capability,
+    risk: approval.risk,
+    policyVersion: approval.policyVersion,
+    arguments: key.open(approval.sealedArguments, argumentsContext(approval.id)),
+    digest: approval.digest,
+    createdAt: approval.createdAt,
+    expiresAt: approval.expiresAt,
+    consumed: approval.consumedAt !== undefined,
+    votes: approval.votes.map((vote) => ({
+      approver: vote.approver,
+      verdict: vote.verdict,
+      time: vote.time,
+      ...(vote.sealedReason === undefined ? {} : { reason: key.open(vote.sealedReason, reasonContext(approval.id, vote.approver)) }),
+    })),
+  };
+}

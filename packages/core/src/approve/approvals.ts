@@ -1,0 +1,38 @@
+/**
+ * The approvals service from its parts. Run it where its signing key may live: apart from the agents in production.
+ * @module
+ */
+import type { KeyObject } from 'node:crypto';
+import { keyBytes } from '../key-bytes.ts';
+import { createClock } from '../record/clock.ts';
+import { createRecorder } from '../record/recorder.ts';
+import { createSealer } from '../record/sealing.ts';
+import type { Store } from '../store/store.ts';
+import type { ApproverDirectory } from './approve.ts';
+import { createApprovalsService, type ApprovalsService } from './approvals-service.ts';
+import { createVoteSigner } from './votes.ts';
+
+export interface ApprovalsOptions {
+  /** The store of the agents; in a process of its own this is another handle on the same file or database. */
+  readonly store: Store;
+  /** Ed25519 private key, or its 32-byte seed from `readKeyFile`. The agent runtime needs only the public half. */
+  readonly signingKey: KeyObject | Uint8Array;
+  readonly approvers: ApproverDirectory;
+  /** The key that seals arguments and reasons: the same as the agents'. */
+  readonly audit: { readonly key: KeyObject | Uint8Array };
+  readonly now?: () => number;
+}
+
+export interface Approvals extends ApprovalsService {
+  /** PEM, for `createCountersign({ approvals: { keys: [publicKey] } })`. */
+  readonly publicKey: string;
+}
+
+export function createApprovals(options: ApprovalsOptions): Approvals {
+  const { store, approvers } = options;
+  const clock = createClock(options.now);
+  const signer = createVoteSigner(options.signingKey);
+  const sealer = createSealer({ masterKey: keyBytes(options.audit.key, 32), keys: store });
+  const service = createApprovalsService({ store, signer, approvers, sealer, clock, recorder: createRecorder({ clock }) });
+  return { ...service, publicKey: signer.publicKey };
+}

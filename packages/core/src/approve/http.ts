@@ -1,0 +1,120 @@
+/**
+ * The approvals service over HTTP, for clients that present a bearer token (RFC 6750):
+ *
+ *     GET  /approvals?state=pending    → { "approvals": [ApprovalView] }
+ *     GET  /approvals/{id}             → ApprovalView
+ *     POST /approvals/{id}/decision    { "verdict", "digest", "reason"? } → ApprovalView
+ *
+ * GET changes nothing. Errors are `application/problem+json` (RFC 9457).
+ * @module
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { ApprovalState } from '../call.ts';
+import { CountersignError, type ErrorCode } from '../errors.ts';
+import type { ApprovalsService } from './approvals-service.ts';
+
+const maxBodyBytes = 16_384;
+const bodyTimeoutMs = 10_000;
+const pathForm = /^\/approvals(?:\/([^/]{1,200})(\/decision)?)?$/;
+const states: ReadonlySet<string> = new Set(['pending', 'approved', 'rejected', 'expired', 'cancelled']);
+
+const statusOf: Readonly<Partial<Record<ErrorCode, number>>> = {
+  ERR_APPROVER: 403,
+  ERR_APPROVAL_NOT_FOUND: 404,
+  ERR_APPROVAL_CONFLICT: 409,
+  ERR_STORE: 503,
+};
+
+/** A request the client got wrong. */
+class BadRequest extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** A listener for `node:http`. Terminate TLS in front of it, or listen on loopback only. */
+export function approvalsHttp(service: ApprovalsService): RequestListener {
+  return (request, response) => {
+    answer(service, request)
+      .then((body) => send(response, 200, 'application/json', body))
+      .catch((error: unknown) => sendProblem(response, error));
+  };
+}
+
+async function answer(service: ApprovalsService, request: IncomingMessage): Promise<unknown> {
+  const url = new URL(request.url ?? '/', 'http://localhost');
+  const path = pathForm.exec(url.pathname);
+  if (path === null) throw new BadRequest(404, 'no such resource');
+  const credential = bearer(request);
+  const [, id, decision] = path;
+  if (decision !== undefined && id !== undefined) {
+    if (request.method !== 'POST') throw new BadRequest(405, 'a decision is made with POST');
+    return service.decide(credential, { id: decodeURIComponent(id), ...(await readDecision(request)) });
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw new BadRequest(405, 'use GET');
+  if (id !== undefined) return service.show(credential, decodeURIComponent(id));
+  const state = url.searchParams.get('state');
+  if (state !== null && !states.has(state)) throw new BadRequest(400, 'unknown state');
+  return { approvals: await service.list(credential, state === null ? {} : { state: state as ApprovalState }) };
+}
+
+function bearer(request: IncomingMessage): string {
+  const match = /^Bearer ([A-Za-z0-9._~+/-]{1,512}=*)$/.exec(request.headers.authorization ?? '');
+  if (match?.[1] === undefined) throw new BadRequest(401, 'present a bearer token');
+  return match[1];
+}
+
+interface Decision {
+  readonly verdict: 'approve' | 'reject';
+  readonly digest: string;
+  readonly reason?: string;
+}
+
+async function readDecision(request: IncomingMessage): Promise<Decision> {
+  if (!/^application\/json\b/.test(request.headers['content-type'] ?? '')) throw new BadRequest(415, 'send application/json');
+  const body: unknown = parse(await readBody(request));
+  if (typeof body !== 'object' || body === null) throw new BadRequest(400, 'send a JSON object');
+  const { verdict, digest, reason } = body as Readonly<Record<string, unknown>>;
+  if (verdict !== 'approve' && verdict !== 'reject') throw new BadRequest(400, '"verdict" must be "approve" or "reject"');
+  if (typeof digest !== 'string') throw new BadRequest(400, '"digest" must be the digest that was shown');
+  if (reason !== undefined && typeof reason !== 'string') throw new BadRequest(400, '"reason" must be text');
+  return reason === undefined ? { verdict, digest } : { verdict, digest, reason };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new BadRequest(400, 'send a JSON object');
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  request.setTimeout(bodyTimeoutMs, () => request.destroy());
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBodyBytes) throw new BadRequest(413, `a decision is at most ${maxBodyBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function send(response: ServerResponse, status: number, type: string, body: unknown): void {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+  response.end(JSON.stringify(body));
+}
+
+/** What went wrong, without internals: an unexpected error says only that there was one. */
+function sendProblem(response: ServerResponse, error: unknown): void {
+  if (response.headersSent) return void response.destroy();
+  const known = error instanceof CountersignError || error instanceof BadRequest;
+  const status = error instanceof BadRequest ? error.status : error instanceof CountersignError ? (statusOf[error.code] ?? 500) : 500;
+  if (status === 401) response.setHeader('www-authenticate', 'Bearer');
+  const code = error instanceof CountersignError ? { code: error.code } : {};
+  const detail = known && status < 500 ? error.message : 'the approvals service could not answer';
+  send(response, status, 'application/problem+json', { status, ...code, detail });
+}

@@ -1,0 +1,66 @@
+/**
+ * Asks a person in a terminal. What comes from a model is shown with control characters made visible, so that
+ * arguments cannot redraw the question.
+ * @module
+ */
+import { createInterface } from 'node:readline/promises';
+import { ApprovalConflict } from '../errors.ts';
+import type { ApprovalView } from './approve.ts';
+import type { ApprovalsService } from './approvals-service.ts';
+
+export interface TerminalOptions {
+  readonly service: Pick<ApprovalsService, 'list' | 'decide'>;
+  /** The approver's own credential. */
+  readonly credential: string;
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WritableStream;
+}
+
+/** Shows each pending approval and asks. Only a typed `approve` approves; silence, end of input or anything else does not. */
+export async function askInTerminal({ service, credential, input, output }: TerminalOptions): Promise<readonly ApprovalView[]> {
+  const lines = createInterface({ input, output });
+  const ended = new Promise<undefined>((resolve) => lines.once('close', () => resolve(undefined)));
+  const ask = (question: string): Promise<string | undefined> => Promise.race([lines.question(question), ended]);
+  const decided: ApprovalView[] = [];
+  try {
+    for (const approval of await service.list(credential, { state: 'pending' })) {
+      output.write(describeApproval(approval));
+      const answer = (await ask('Type "approve" or "reject" (anything else decides nothing): '))?.trim();
+      if (answer !== 'approve' && answer !== 'reject') continue;
+      const reason = answer === 'reject' ? ((await ask('Reason: ')) ?? '') : '';
+      const input = { id: approval.id, verdict: answer, digest: approval.digest, ...(reason === '' ? {} : { reason }) } as const;
+      decided.push(await service.decide(credential, input));
+    }
+  } catch (error) {
+    // Somebody else was faster; that decision stands.
+    if (!(error instanceof ApprovalConflict)) throw error;
+  } finally {
+    lines.close();
+  }
+  return decided;
+}
+
+/** The request as text: everything that the digest covers, nothing that the terminal would interpret. */
+export function describeApproval(approval: ApprovalView): string {
+  const chain = [...approval.delegation, approval.agent].join(' → ');
+  const rows: readonly (readonly [string, string])[] = [
+    ['approval', approval.id],
+    ['tool', `${approval.tool} (${approval.source})`],
+    ['capability', `${approval.capability}, risk ${approval.risk}`],
+    ['for user', approval.requester],
+    ['agent', chain],
+    ['run', approval.run],
+    ['arguments', approval.arguments],
+    ['expires', new Date(approval.expiresAt).toISOString()],
+    ['digest', approval.digest],
+  ];
+  return `\n${rows.map(([name, value]) => `  ${name.padEnd(10)} ${visible(value)}`).join('\n')}\n`;
+}
+
+// Control characters, and the Unicode formatting and look-invisible characters that hide or reorder text (Trojan Source, CVE-2021-42574).
+const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]/gu;
+
+/** Replaces characters that a terminal interprets or does not show by their code point. */
+export function visible(text: string): string {
+  return text.replace(hidden, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+}

@@ -1,0 +1,78 @@
+/**
+ * The authorize stage: a decision for a prepared call. A denial is written down and ends the call here.
+ * @module
+ */
+import { maxRisk, type Decision } from '../call.ts';
+import type { PreparedCall } from '../execute/prepare-call.ts';
+import { traced, type GateContext } from '../gate-context.ts';
+import { decisionEvent } from '../record/call-events.ts';
+import type { SpanDetails } from '../record/telemetry.ts';
+import { denied, firstReason, type Stop } from '../stop.ts';
+import type { StoredApproval } from '../store/store.ts';
+import { ask } from './ask.ts';
+
+/** @throws Stop when the verdict is `deny` */
+export async function authorize(context: GateContext, call: PreparedCall): Promise<Decision> {
+  const span = context.runtime.telemetry.decide(traced(context, call));
+  const decision = await askFor(context, call);
+  span.end(describe(decision));
+  if (decision.verdict === 'deny') throw await recordedDenial(context, call, decision);
+  return decision;
+}
+
+function askFor(context: GateContext, call: PreparedCall): Promise<Decision> {
+  const { asked } = context.runtime;
+  return ask(asked, context.principal, call.facts.tool, call.arguments.view);
+}
+
+function describe({ verdict, risk, capability, policyVersion, ruleDigest, reasons }: Decision): SpanDetails {
+  const code = reasons[0]?.code;
+  return {
+    ...{ verdict, risk, policyVersion, ruleDigest },
+    ...(capability === undefined ? {} : { capability }),
+    ...(code === undefined ? {} : { code }),
+  };
+}
+
+async function recordedDenial(context: GateContext, call: PreparedCall, decision: Decision): Promise<Stop> {
+  const { store, clock } = context.runtime;
+  const reason = firstReason(decision);
+  const end = { callKey: call.facts.key, capability: decision.capability };
+  const observed = await store
+    .observe({
+      call: call.facts,
+      origin: call.origin,
+      verdict: 'deny',
+      now: clock.now(),
+      maxPendingPerRun: 0,
+      records: [context.draft(decisionEvent(call.facts, decision, call.arguments.view))],
+    })
+    .catch(() => undefined);
+  if (observed?.status === 'refused') return denied(observed.code, end);
+  return denied(reason.code, { ...end, recorded: observed !== undefined, detail: reason.detail });
+}
+
+/**
+ * The decision at the moment of the claim. Time may have passed since the first one: the policy in force now must
+ * permit the call, and an approval holds only for the rules it was given under.
+ * @throws Stop when the policy now denies, or is not the one that the approval was given under
+ */
+export async function redecide(context: GateContext, call: PreparedCall, approval: StoredApproval): Promise<Decision> {
+  const now = await askFor(context, call);
+  if (now.verdict === 'deny') throw await recordedDenial(context, call, now);
+  const stricter = maxRisk(now.risk, approval.risk) !== approval.risk;
+  if (stricter || now.ruleDigest !== approval.ruleDigest) {
+    throw denied('approval_stale', { callKey: call.facts.key, capability: now.capability });
+  }
+  return now;
+}
+
+/** The decision for a call whose earlier attempt has no known outcome: a person decides, whatever the risk was. */
+export function raised(decision: Decision): Decision {
+  return {
+    ...decision,
+    verdict: 'review',
+    risk: maxRisk(decision.risk, 'medium'),
+    reasons: [{ code: 'earlier_outcome_unknown' }, ...decision.reasons],
+  };
+}

@@ -1,0 +1,194 @@
+/**
+ * Puts the parts together: policy, store, credentials, approvals and audit become gates.
+ * @module
+ */
+import type { KeyObject } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import type { ApprovalChannel } from './approve/approve.ts';
+import { createApprovalRuns, type ApprovalRuns } from './approve/run-approved.ts';
+import { createVoteVerifier } from './approve/votes.ts';
+import { createWorker, type Worker, type WorkerOptions } from './approve/worker.ts';
+import type { Authorizer, UserDirectory } from './authorize/authorize.ts';
+import type { Outcome } from './call.ts';
+import { ConfigurationError, PrincipalError } from './errors.ts';
+import { plainCodec } from './execute/codec.ts';
+import { replayOutcome } from './execute/outcome.ts';
+import { createGate, type Gate } from './gate.ts';
+import { inventory, type Inventory, type InventoryTool } from './identify/inventory.ts';
+import { createPrincipal, ownerOf, requireId, type Principal, type PrincipalInput } from './identify/principal.ts';
+import { isGate, withinScope } from './identify/scope.ts';
+import { createLeases } from './lease/lease-manager.ts';
+import { keyBytes } from './key-bytes.ts';
+import type { CredentialProvider } from './lease/lease.ts';
+import { maintain, type Maintained } from './maintain.ts';
+import type { PrincipalOwner } from './process-state.ts';
+import { createClock } from './record/clock.ts';
+import { createLedger, type Ledger } from './record/ledger.ts';
+import { createRecorder } from './record/recorder.ts';
+import { createSealer } from './record/sealing.ts';
+import { createTelemetry, type TelemetryOptions } from './record/telemetry.ts';
+import type { Runtime } from './runtime.ts';
+import type { Store } from './store/store.ts';
+
+export interface CountersignOptions {
+  readonly policy: Authorizer;
+  readonly store: Store;
+  readonly audit: AuditOptions;
+  /** Sources of credentials. A tool whose policy entry names a service that none of them serves is denied. */
+  readonly credentials?: readonly CredentialProvider[];
+  /** Without it nothing can be approved: every review is a denial. */
+  readonly approvals?: ApprovalOptions;
+  /** Asked on every call whether the user is active; without it the policy's own users decide. */
+  readonly users?: UserDirectory;
+  readonly timeouts?: TimeoutOptions;
+  /** Milliseconds since the epoch. A clock that goes back is held at its highest value. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+export interface AuditOptions {
+  /** 32 bytes from which the keys that seal arguments, results and users are derived. */
+  readonly key: KeyObject | Uint8Array;
+  readonly telemetry?: TelemetryOptions;
+}
+
+export interface ApprovalOptions {
+  /** Public keys (Ed25519, PEM) of the approvals services whose votes count. */
+  readonly keys: readonly (string | KeyObject)[];
+  readonly channels?: readonly ApprovalChannel[];
+  /** Pending approvals that one run may have; one more is denied. Default 20. */
+  readonly maxPendingPerRun?: number;
+}
+
+export interface TimeoutOptions {
+  /** For an authorizer or user directory that answers asynchronously. Default 1 000 ms. */
+  readonly authorizeMs?: number;
+  /** For one call to a credential provider. Default 10 000 ms. */
+  readonly credentialMs?: number;
+  /** For a blocking approval that is waited for in process. Default 300 000 ms. */
+  readonly approvalMs?: number;
+  /** How long a second evaluation of a running call waits for its outcome. Default 2 000 ms. */
+  readonly settleMs?: number;
+}
+
+export interface Countersign {
+  /** Makes the opaque object that stands for who is behind a call. Do this after your own authentication. */
+  principal(input: PrincipalInput): Principal;
+  /** A new run id: one conversation, kept by you across requests. */
+  newRun(): string;
+  gate(input: { readonly principal: Principal; readonly run: string } | (PrincipalInput & { readonly run: string })): Gate;
+  /** Runs `task` with an ambient principal, for tools that are guarded with `ambientGate`. A principal alone gets a new run. */
+  within<Result>(scope: Principal | Gate | { readonly principal: Principal; readonly run: string }, task: () => Result): Result;
+  readonly approvals: ApprovalRuns;
+  worker(options: WorkerOptions): Worker;
+  /** What became of the asynchronous calls of a run. Untrusted data: never put it into system or user messages. */
+  inbox(input: { readonly tenant: string; readonly run: string }): Promise<readonly InboxEntry[]>;
+  /** Which of these tools the policy governs in a tenant, and which it does not. */
+  inventory(tenant: string, tools: readonly InventoryTool[]): Inventory;
+  readonly ledger: Ledger;
+  /** Expires approvals and sweeps leases; run it by a timer or cron. Nothing depends on it for safety. */
+  maintain(): Promise<Maintained>;
+  close(): Promise<void>;
+}
+
+export interface InboxEntry {
+  readonly tool: string;
+  readonly callKey: string;
+  readonly settledAt: number;
+  readonly outcome: Outcome;
+}
+
+/** @throws ConfigurationError when an option is missing or contradicts another */
+export function createCountersign(options: CountersignOptions): Countersign {
+  requireOptions(options);
+  const { store } = options;
+  const runtime = createRuntime(options);
+  const gates = new WeakMap<object, Gate>();
+  const newRun = (): string => `run_${randomBytes(16).toString('base64url')}`;
+  const owner: PrincipalOwner = {
+    gateFor(principal) {
+      const gate = gates.get(principal) ?? createGate(runtime, principal as Principal, newRun());
+      gates.set(principal, gate);
+      return gate;
+    },
+  };
+  const gateOf: Countersign['gate'] = (input) => {
+    const principal = 'principal' in input ? input.principal : createPrincipal(input, owner);
+    if (ownerOf(principal) !== owner) throw new PrincipalError('a gate needs a principal made by countersign.principal()');
+    return createGate(runtime, principal, requireId('run', input.run));
+  };
+  const ledger = createLedger({ store, sealer: runtime.sealer, recorder: runtime.recorder });
+
+  return {
+    principal: (input) => createPrincipal(input, owner),
+    newRun,
+    gate: gateOf,
+    within(scope, task) {
+      if (isGate(scope)) return withinScope(scope, task);
+      return withinScope('principal' in scope ? gateOf(scope) : gateOf({ principal: scope, run: newRun() }), task);
+    },
+    approvals: createApprovalRuns(runtime, (input) => createPrincipal(input, owner)),
+    worker: (workerOptions) => createWorker(runtime, (input) => createPrincipal(input, owner), workerOptions),
+    inbox: ({ tenant, run }) => readInbox(runtime, requireId('tenant', tenant), requireId('run', run)),
+    inventory: (tenant, tools) => inventory(options.policy, tenant, tools),
+    ledger,
+    maintain: () => maintain(runtime),
+    close: () => store.close(),
+  };
+}
+
+function requireOptions({ policy, store, audit }: CountersignOptions): void {
+  if (typeof policy?.decide !== 'function') throw new ConfigurationError('`policy` must be a policy or another authorizer');
+  if (typeof store?.claim !== 'function') throw new ConfigurationError('`store` must be a store, for example sqliteStore({ path })');
+  if (audit?.key === undefined) throw new ConfigurationError('`audit.key` is required, for example readKeyFile(path)');
+}
+
+function createRuntime(options: CountersignOptions): Runtime {
+  const { store, audit, approvals, timeouts = {}, credentials: providers = [] } = options;
+  const credentialTimeoutMs = timeouts.credentialMs ?? 10_000;
+  const clock = createClock(options.now);
+  let ready: Promise<void> | undefined;
+  const prepare = async (): Promise<void> => clock.advanceTo(await store.system.latestTime());
+  return {
+    store,
+    sealer: createSealer({ masterKey: keyBytes(audit.key, 32), keys: store }),
+    recorder: createRecorder({ clock }),
+    clock,
+    asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
+    leases: createLeases({ providers, clock: clock.now, timeoutMs: credentialTimeoutMs }),
+    providers,
+    credentialTimeoutMs,
+    telemetry: createTelemetry(audit.telemetry),
+    approvals: approvals && {
+      verifier: createVoteVerifier(approvals.keys),
+      channels: approvals.channels ?? [],
+      maxPendingPerRun: approvals.maxPendingPerRun ?? 20,
+      waitMs: timeouts.approvalMs ?? 300_000,
+    },
+    live: new Set(),
+    settleWaitMs: timeouts.settleMs ?? 2_000,
+    ready() {
+      // A store that is down now may be up for the next call: only success is remembered.
+      ready ??= prepare().catch((error: unknown) => {
+        ready = undefined;
+        throw error;
+      });
+      return ready;
+    },
+  };
+}
+
+async function readInbox(runtime: Runtime, tenant: string, run: string): Promise<readonly InboxEntry[]> {
+  const calls = await runtime.store.settledAsynchronous(tenant, run);
+  return Promise.all(
+    calls.map(async (call) => {
+      const key = await runtime.sealer.subject(tenant, call.user);
+      const outcome = call.outcome ?? { status: 'failed' as const };
+      return {
+        tool: call.tool.name,
+        callKey: call.key,
+        settledAt: call.settledAt ?? 0,
+        outcome: replayOutcome(key, call, outcome, plainCodec),
+      };
+    }),
+  );
+}

@@ -1,0 +1,105 @@
+/**
+ * The claim stage: consumes the grant and appends the intent in one operation of the store. Only what it returns may
+ * lead to a lease and to the body.
+ * @module
+ */
+import type { Decision, Outcome, ToolRule } from '../call.ts';
+import type { PlannedLease } from '../lease/lease-manager.ts';
+import type { StoredApproval } from '../store/store.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { unknownMessage } from '../messages.ts';
+import { callEvent, decisionEvent } from '../record/call-events.ts';
+import type { GateContext } from '../gate-context.ts';
+import { denied, Stop } from '../stop.ts';
+import { plainCodec, type Decoder } from './codec.ts';
+import { replayOutcome } from './outcome.ts';
+import type { PreparedCall } from './prepare-call.ts';
+
+export interface Claimed {
+  readonly context: GateContext;
+  readonly call: PreparedCall;
+  readonly decision: Decision;
+  readonly rule: ToolRule;
+  readonly approval: StoredApproval | undefined;
+  readonly plans: readonly PlannedLease[];
+  readonly claimedAt: number;
+  /** Id of the claim's record: the cause of the records that follow. */
+  readonly intent: string;
+}
+
+/**
+ * @returns `needs_review` when an earlier attempt with the same arguments has no outcome, so that a person must decide
+ * @throws Stop when the call was executed before, runs now, or may not be claimed
+ */
+export async function claim(
+  context: GateContext,
+  call: PreparedCall,
+  decision: Decision,
+  approval: StoredApproval | undefined,
+  codec: Decoder = plainCodec,
+): Promise<Claimed | 'needs_review'> {
+  const { runtime, key } = context;
+  const { facts } = call;
+  const rule = decision.rule;
+  if (rule === undefined) throw denied('authorizer_failed', { callKey: facts.key });
+  const plans = runtime.leases.plan(rule.credentials, runtime.clock.now());
+  const now = runtime.clock.now();
+  const intent = context.draft({ ...callEvent(facts, 'claim', 'claimed'), ...claimFields(decision, approval) });
+  const mine = !runtime.live.has(facts.key);
+  runtime.live.add(facts.key);
+  try {
+    const result = await runtime.store.claim({
+      call: facts,
+      origin: call.origin,
+      now,
+      durability: decision.risk === 'high' ? 'power' : 'process',
+      ...(approval === undefined ? {} : { approval: { id: approval.id, digest: approval.digest } }),
+      idempotent: rule.idempotent,
+      live: runtime.live,
+      leases: plans.map(({ id, service, provider, expiresAt }) => ({ id, service, provider, expiresAt })),
+      records: [context.draft(decisionEvent(facts, decision, call.arguments.view)), intent],
+    });
+    switch (result.status) {
+      case 'claimed':
+        return { context, call, decision, rule, approval, plans, claimedAt: now, intent: intent.id };
+      case 'settled':
+        throw new Stop(replayOutcome(key, facts, result.outcome, codec), { recorded: true });
+      case 'unsettled':
+        throw new Stop(await outcomeOfOther(context, call, codec), { recorded: true });
+      case 'refused':
+        if (approval === undefined && (result.code === 'earlier_outcome_unknown' || result.code === 'approval_required')) {
+          if (mine) runtime.live.delete(facts.key);
+          return 'needs_review';
+        }
+        throw denied(result.code, { callKey: facts.key, capability: decision.capability });
+      default:
+        throw denied('ledger_unavailable', { callKey: facts.key, detail: String(result satisfies never) });
+    }
+  } catch (error) {
+    if (mine) runtime.live.delete(facts.key);
+    throw error;
+  }
+}
+
+function claimFields(decision: Decision, approval: StoredApproval | undefined): object {
+  return {
+    risk: decision.risk,
+    ...(decision.capability === undefined ? {} : { capability: decision.capability }),
+    ...(approval === undefined ? {} : { approval: approval.id }),
+  };
+}
+
+const pollMs = 25;
+
+/** Somebody else claimed this very call: its outcome if that comes soon, otherwise `unknown`. The body does not run here. */
+async function outcomeOfOther(context: GateContext, call: PreparedCall, codec: Decoder): Promise<Outcome> {
+  const { runtime, key } = context;
+  const until = performance.now() + runtime.settleWaitMs;
+  while (performance.now() < until) {
+    await sleep(pollMs);
+    const stored = await runtime.store.call(call.facts.tenant, call.facts.key);
+    if (stored?.outcome !== undefined) return replayOutcome(key, call.facts, stored.outcome, codec);
+    if (stored?.state !== 'claimed') break;
+  }
+  return { status: 'unknown', message: unknownMessage, callKey: call.facts.key };
+}

@@ -1,0 +1,38 @@
+/**
+ * The digests that bind a decision, an approval and a grant to exactly one call. Each is SHA-256 over a domain tag and
+ * a JSON array, so that no two different field lists have the same encoding. Base64url.
+ * @module
+ */
+import { hash } from 'node:crypto';
+import type { ToolCall, ToolIdentity } from '../call.ts';
+import type { Principal } from '../identify/principal.ts';
+import type { CallFacts, NewApproval } from '../store/store.ts';
+
+/** Digest of the canonical arguments. */
+export function digestArguments(canonical: string): string {
+  return hash('sha256', `countersign/arguments/1\n${canonical}`, 'base64url');
+}
+
+/** The slot: where in the run the call stands. Two calls with one slot are the same call, or one of them is refused. */
+export function digestSlot(principal: Principal, run: string, call: Pick<ToolCall, 'step' | 'callId'>): string {
+  const fields = ['countersign/slot/1', run, ...principal.delegation, principal.agent, call.step, call.callId];
+  return hash('sha256', JSON.stringify(fields), 'base64url');
+}
+
+/** The call key: the slot, and everything that the call would run with. */
+export function digestCall(principal: Principal, slot: string, tool: ToolIdentity, argumentsDigest: string): string {
+  const { name, source, schemaDigest } = tool;
+  const fields = ['countersign/call/1', principal.tenant, principal.user, slot, name, source, schemaDigest ?? null, argumentsDigest];
+  return hash('sha256', JSON.stringify(fields), 'base64url');
+}
+
+/** What approvers sign: the request for a human with everything that its grant is bound to. */
+export function digestApproval(call: CallFacts, approval: Omit<NewApproval, 'digest' | 'sealedArguments'>): string {
+  const fields = [
+    'countersign/approval/1',
+    ...[call.tenant, call.user, call.agent, call.delegation, call.run],
+    ...[call.tool.name, call.tool.source, call.tool.schemaDigest ?? null, call.key, call.argumentsDigest],
+    ...[approval.id, approval.ruleDigest, approval.capability, approval.risk, approval.mode, approval.expiresAt],
+  ];
+  return hash('sha256', JSON.stringify(fields), 'base64url');
+}

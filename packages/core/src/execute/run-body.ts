@@ -1,0 +1,100 @@
+/**
+ * The execute stage: enters the body once, with its private arguments, inside the ambient context of the call.
+ * @module
+ */
+import type { Outcome } from '../call.ts';
+import type { Leased } from '../lease/lease-for-call.ts';
+import { traced } from '../gate-context.ts';
+import type { ToolSpan } from '../record/telemetry.ts';
+import { plainCodec, type ResultCodec } from './codec.ts';
+import { settleCompleted, settleFailed, settleSuspended } from './settle.ts';
+
+/** What a guarded tool does. Gets its own, mutable copy of the arguments. */
+export type Body<Result> = (args: unknown) => Result | PromiseLike<Result>;
+
+export type StreamBody<Value> = (args: unknown) => AsyncIterable<Value>;
+
+export interface ExecuteOptions<Result> {
+  /** How the result is kept for being asked again. Default: plain JSON. */
+  readonly codec?: ResultCodec<Result>;
+  /** Wait in process for a blocking approval, instead of answering `pending`. */
+  readonly wait?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Recognises a throw of the body that means "paused": an orchestrating tool without leases may be entered again. */
+  readonly isSuspension?: (error: unknown) => boolean;
+}
+
+export async function runBody<Result>(leased: Leased, body: Body<Result>, options: ExecuteOptions<Result>): Promise<Outcome<Result>> {
+  const codec = options.codec ?? (plainCodec as ResultCodec<Result>);
+  const args = leased.call.arguments.copy();
+  const span = toolSpan(leased);
+  let result: Result;
+  try {
+    result = await leased.run(() => span.run(() => body(args)));
+  } catch (error) {
+    return finish(span, await ended(leased, error, options));
+  }
+  const outcome = await settleCompleted(leased, result, codec);
+  if (outcome.status === 'completed') span.result(outcome.result);
+  return finish(span, outcome);
+}
+
+/** As {@link runBody} for a body that yields; the ambient context is entered anew for every step of the iterator. */
+export async function* streamBody<Value>(
+  leased: Leased,
+  body: StreamBody<Value>,
+  options: ExecuteOptions<Value>,
+): AsyncGenerator<Value, Outcome<Value>, void> {
+  const codec = options.codec ?? (plainCodec as ResultCodec<Value>);
+  const args = leased.call.arguments.copy();
+  const span = toolSpan(leased);
+  let last: Value | undefined;
+  let iterator: AsyncIterator<Value> | undefined;
+  let finished = false;
+  try {
+    iterator = leased.run(() => span.run(() => body(args)[Symbol.asyncIterator]()));
+    for (;;) {
+      const source = iterator;
+      const step = await leased.run(() => span.run(() => source.next()));
+      if (step.done === true) break;
+      last = leased.scrubber.value(step.value) as Value;
+      yield last;
+    }
+    finished = true;
+  } catch (error) {
+    finished = true;
+    return finish(span, await ended(leased, error, options));
+  } finally {
+    // The consumer went away in the middle: let the body clean up, then write down that it did not complete.
+    if (!finished) {
+      await leased.run(() => Promise.resolve(iterator?.return?.())).catch(() => undefined);
+      finish(span, await settleFailed(leased, new Error('the consumer stopped reading before the tool had finished')));
+    }
+  }
+  return finish(span, await settleCompleted(leased, last as Value, codec));
+}
+
+function toolSpan({ context, call, decision, approval }: Leased): ToolSpan {
+  const span = context.runtime.telemetry.execute(traced(context, call), call.arguments.view);
+  const { risk, policyVersion, ruleDigest, verdict } = decision;
+  span.annotate({
+    ...{ risk, policyVersion, ruleDigest, verdict },
+    ...(decision.capability === undefined ? {} : { capability: decision.capability }),
+    ...(approval === undefined ? {} : { approval: approval.id, approvalState: approval.state }),
+  });
+  return span;
+}
+
+/** A failure of the body is an error of the span; its message may quote arguments and stays out. */
+function finish<Result>(span: ToolSpan, outcome: Outcome<Result>): Outcome<Result> {
+  span.annotate({ outcome: outcome.status });
+  if (outcome.status === 'failed') span.fail(outcome.error);
+  else span.end();
+  return outcome;
+}
+
+async function ended<Result>(leased: Leased, error: unknown, options: ExecuteOptions<Result>): Promise<Outcome<Result>> {
+  const reenterable = leased.rule.orchestrates && leased.plans.length === 0;
+  if (reenterable && options.isSuspension?.(error) === true) return settleSuspended(leased, error);
+  return settleFailed(leased, error);
+}

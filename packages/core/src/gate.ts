@@ -1,0 +1,132 @@
+/**
+ * The gate: the checkpoint bound to one principal and one run. Adapters talk to nothing else.
+ *
+ *     call → identify → authorize → approve → claim → lease → execute → record
+ * @module
+ */
+import { approve, approved, fileApproval } from './approve/review.ts';
+import { authorize, raised, redecide } from './authorize/authorize-call.ts';
+import type { CheckResult, Outcome, ToolCall } from './call.ts';
+import { claim } from './execute/claim.ts';
+import type { Decoder } from './execute/codec.ts';
+import { prepareCall, type PreparedCall } from './execute/prepare-call.ts';
+import { runBody, streamBody, type Body, type ExecuteOptions, type StreamBody } from './execute/run-body.ts';
+import { delegatePrincipal, type Principal } from './identify/principal.ts';
+import { leaseForCall, type Leased } from './lease/lease-for-call.ts';
+import { messageFor, pendingMessage } from './messages.ts';
+import { processState } from './process-state.ts';
+import { recordDenial } from './record/record-denial.ts';
+import { openContext, type GateContext } from './gate-context.ts';
+import type { Runtime } from './runtime.ts';
+import { asStop, refusedDecision, type Stop } from './stop.ts';
+import type { StoredApproval } from './store/store.ts';
+
+export interface Gate {
+  readonly principal: Principal;
+  readonly run: string;
+  /**
+   * Decides and, under review, opens or finds the approval. Runs nothing and never rejects. Idempotent per call key:
+   * evaluating the same call again under the same policy adds no record.
+   */
+  check(call: ToolCall): Promise<CheckResult>;
+  /** Runs `body` once, if the call is authorized, approved, claimed and leased. Never rejects: a throw of the body is `failed`. */
+  execute<Result>(call: ToolCall, body: Body<Result>, options?: ExecuteOptions<Result>): Promise<Outcome<Result>>;
+  /** As `execute`, for a body that yields. Yields nothing unless the body runs; returns the outcome, whose result is the last value. */
+  stream<Value>(call: ToolCall, body: StreamBody<Value>, options?: ExecuteOptions<Value>): AsyncGenerator<Value, Outcome<Value>, void>;
+  /** The gate of a sub-agent in the same run, for the same user. It can only permit less. */
+  delegate(agent: string): Gate;
+  /** Names of the tools that this principal may use at all. */
+  permittedTools(): readonly string[];
+}
+
+export function createGate(runtime: Runtime, principal: Principal, run: string): Gate {
+  const identify = (): Promise<GateContext> => openContext(runtime, principal, run);
+  const gate: Gate = {
+    principal,
+    run,
+    check: (call) => check(identify, call),
+    async execute(call, body, options = {}) {
+      const admitted = await admit(identify, call, options as AdmitOptions);
+      return 'stopped' in admitted ? (admitted.stopped.outcome as Outcome<never>) : runBody(admitted, body, options);
+    },
+    async *stream(call, body, options = {}) {
+      const admitted = await admit(identify, call, options as AdmitOptions);
+      return 'stopped' in admitted ? (admitted.stopped.outcome as Outcome<never>) : yield* streamBody(admitted, body, options);
+    },
+    delegate: (agent) => createGate(runtime, delegatePrincipal(principal, agent), run),
+    permittedTools: () => runtime.asked.authorizer.permittedTools(principal),
+  };
+  processState().gates.add(gate);
+  return Object.freeze(gate);
+}
+
+type AdmitOptions = Pick<ExecuteOptions<unknown>, 'wait' | 'signal'> & { readonly codec?: Decoder };
+type Identify = () => Promise<GateContext>;
+
+/** From a framework's call to one that may run now. Whatever goes wrong on the way ends in a recorded stop. */
+async function admit(identify: Identify, call: ToolCall, options: AdmitOptions): Promise<Leased | { readonly stopped: Stop }> {
+  let context: GateContext | undefined;
+  let prepared: PreparedCall | undefined;
+  try {
+    context = await identify();
+    prepared = prepareCall(context.principal, context.run, call);
+    return await admitPrepared(context, prepared, options);
+  } catch (error) {
+    const stopped = asStop(error, prepared?.facts.key);
+    if (context !== undefined) await recordDenial(context, prepared ?? call, stopped);
+    return { stopped };
+  }
+}
+
+/** As `admit`, for a call that was filed earlier and is approved now. It never files another approval. */
+export async function admitApproved(
+  context: GateContext,
+  call: PreparedCall,
+  approval: StoredApproval,
+  codec: Decoder | undefined,
+): Promise<Leased | { readonly stopped: Stop }> {
+  try {
+    const granted = approved(context, call, approval);
+    const claimed = await claim(context, call, await redecide(context, call, granted), granted, codec);
+    if (claimed === 'needs_review') throw asStop(undefined, call.facts.key);
+    return await leaseForCall(claimed);
+  } catch (error) {
+    const stopped = asStop(error, call.facts.key);
+    await recordDenial(context, call, stopped);
+    return { stopped };
+  }
+}
+
+/** The pipeline. Each stage throws a `Stop` to end the call. */
+export async function admitPrepared(context: GateContext, call: PreparedCall, options: AdmitOptions): Promise<Leased> {
+  const decision = await authorize(context, call);
+  const approval = decision.verdict === 'review' ? await approve(context, call, decision, options) : undefined;
+  const current = approval === undefined ? decision : await redecide(context, call, approval);
+  const claimed = await claim(context, call, current, approval, options.codec);
+  if (claimed !== 'needs_review') return leaseForCall(claimed, options.signal);
+
+  const second = await approve(context, call, raised(decision), options);
+  const reclaimed = await claim(context, call, await redecide(context, call, second), second, options.codec);
+  if (reclaimed === 'needs_review') throw asStop(undefined, call.facts.key);
+  return leaseForCall(reclaimed, options.signal);
+}
+
+async function check(identify: Identify, call: ToolCall): Promise<CheckResult> {
+  let context: GateContext | undefined;
+  let prepared: PreparedCall | undefined;
+  try {
+    context = await identify();
+    prepared = prepareCall(context.principal, context.run, call);
+    const decision = await authorize(context, prepared);
+    if (decision.verdict !== 'review') return { decision, message: messageFor('permitted') };
+    const approval = await fileApproval(context, prepared, decision);
+    if (approval.state !== 'pending') approved(context, prepared, approval);
+    const { id, state, mode } = approval;
+    return { decision, approval: { id, state, mode }, message: pendingMessage(mode, id) };
+  } catch (error) {
+    const stopped = asStop(error, prepared?.facts.key);
+    if (context !== undefined) await recordDenial(context, prepared ?? call, stopped);
+    const decision = refusedDecision(stopped);
+    return { decision, message: messageFor(decision.reasons[0]?.code ?? 'authorizer_failed') };
+  }
+}

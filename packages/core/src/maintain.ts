@@ -1,0 +1,44 @@
+/**
+ * What a timer or cron does for the store: expire approvals and sweep leases. Nothing depends on it for safety.
+ * @module
+ */
+import { approvalEvent } from './approve/approval-record.ts';
+import { handleContext } from './lease/lease-for-call.ts';
+import { sweepLeases } from './lease/sweeper.ts';
+import type { Runtime } from './runtime.ts';
+
+export interface Maintained {
+  readonly expiredApprovals: number;
+  readonly closedLeases: number;
+  /** Leases whose provider could not revoke them; they are tried again next time. */
+  readonly openLeases: number;
+}
+
+const batch = 200;
+
+export async function maintain(runtime: Runtime): Promise<Maintained> {
+  await runtime.ready();
+  const expiredApprovals = await expireApprovals(runtime);
+  const { revoked, lapsed, failed } = await sweepLeases({
+    store: runtime.store,
+    providers: runtime.providers,
+    open: (tenant, handle) => runtime.sealer.tenant(tenant).open(handle, handleContext),
+    draft: (lease, event) => runtime.recorder.draft({ kind: 'credential', event, tenant: lease.tenant, call: lease.callKey, lease: lease.id, service: lease.service }, undefined),
+    now: runtime.clock.now(),
+    timeoutMs: runtime.credentialTimeoutMs,
+  });
+  return { expiredApprovals, closedLeases: revoked + lapsed, openLeases: failed.length };
+}
+
+async function expireApprovals({ store, sealer, recorder, clock }: Runtime): Promise<number> {
+  const now = clock.now();
+  let count = 0;
+  for (const { tenant, id } of await store.system.expiredApprovals(now, batch)) {
+    const approval = await store.approval(tenant, id);
+    if (approval === undefined) continue;
+    const key = await sealer.subject(tenant, approval.call.user);
+    const records = [recorder.draft(approvalEvent(approval, 'expired'), key)];
+    if (await store.transition({ tenant, approval: id, to: 'expired', now, records })) count += 1;
+  }
+  return count;
+}

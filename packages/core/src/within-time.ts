@@ -1,0 +1,17 @@
+/**
+ * Bounds the time that somebody else's promise may take.
+ * @module
+ */
+
+/** Rejects when `promise` has not settled after `timeoutMs`. What comes later is ignored here. */
+export async function within<Value>(promise: PromiseLike<Value>, timeoutMs: number): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
