@@ -101,7 +101,7 @@ export function createLedger({ store, sealer, recorder }: LedgerOptions): Ledger
           approver: requireId('user', by),
           ...(reason === undefined ? {} : { detail: reason }),
         },
-        { pseudonym: subject, seal: sealer.tenant(tenant).seal },
+        { ...sealer.tenant(tenant), pseudonym: subject },
       );
       await store.eraseSubject(tenant, subject, [draft]);
       sealer.forget(tenant, user);

@@ -6,13 +6,14 @@
  * records a subject goes by a pseudonym, so that no user id stands in the clear.
  * @module
  */
-import { createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { KeyError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
 import type { Store } from '../store/store.ts';
 import { createSealingKey } from './sealing-key.ts';
 import type { SealingKey } from './sealing-key.ts';
+import { createTenantKeyring, wrappingContext } from './tenant-keyring.ts';
+import { putBounded } from './bounded-map.ts';
 
 /** The key of one user in one tenant. Hold it for one call and no longer, so that an erasure takes effect. */
 export interface SubjectKey extends SealingKey {
@@ -50,14 +51,6 @@ export interface SealerOptions {
   readonly elapsed?: () => number;
 }
 
-interface TenantKeys {
-  readonly wrapping: SealingKey;
-  readonly sealing: SealingKey;
-  readonly pseudonyms: KeyObject;
-  /** Set once the stored check value was opened: the master key is the one this tenant began with. */
-  checked: boolean;
-}
-
 interface CacheEntry {
   readonly key: SubjectKey;
   readonly expiresAt: number;
@@ -65,48 +58,22 @@ interface CacheEntry {
 
 const keyBytes = 32;
 const pseudonymBytes = 18;
-const maxTenants = 1000;
-/** Shorter than any pseudonym, so never the name of a subject. */
-const checkSubject = 'key-check';
 
 export function createSealer(options: SealerOptions): Sealer {
   const { keys, cacheSeconds = 60, cacheSize = 10_000, elapsed = () => performance.now() } = options;
-  const master = importMasterKey(options.masterKey);
-  const tenants = new Map<string, TenantKeys>();
+  const keyring = createTenantKeyring(options.masterKey, keys);
   const cache = new Map<string, CacheEntry>();
   /** Counts calls of `forget`, so that a load begun before one is not cached after it. */
   let forgotten = 0;
 
-  function tenantKeys(tenant: string): TenantKeys {
-    const known = tenants.get(tenant);
-    if (known !== undefined) return known;
-    const derived = deriveTenantKeys(master, requireId('tenant', tenant));
-    putBounded(tenants, tenant, derived, maxTenants);
-    return derived;
-  }
-
   function pseudonym(tenant: string, user: string): string {
-    const digest = createHmac('sha256', tenantKeys(tenant).pseudonyms).update(requireId('user', user)).digest();
+    const digest = createHmac('sha256', keyring.of(tenant).pseudonyms).update(requireId('user', user)).digest();
     return digest.subarray(0, pseudonymBytes).toString('base64url');
-  }
-
-  /** A wrong master key would find no subject and quietly start anew: the check value makes it fail instead. */
-  async function checkMasterKey(tenant: string): Promise<TenantKeys> {
-    const own = tenantKeys(tenant);
-    if (own.checked) return own;
-    const context = wrappingContext(tenant, checkSubject);
-    const stored =
-      (await keys.subjectKey(tenant, checkSubject, undefined)) ??
-      (await keys.subjectKey(tenant, checkSubject, own.wrapping.seal(checkSubject, context)));
-    if (stored === undefined) throw new KeyError('the store kept no check value for the master key');
-    own.wrapping.open(stored, context);
-    own.checked = true;
-    return own;
   }
 
   async function load(tenant: string, user: string, cacheKey: string): Promise<SubjectKey> {
     const before = forgotten;
-    const { wrapping } = await checkMasterKey(tenant);
+    const { wrapping } = await keyring.checked(tenant);
     const subject = pseudonym(tenant, user);
     const stored =
       (await keys.subjectKey(tenant, subject, undefined)) ??
@@ -126,39 +93,19 @@ export function createSealer(options: SealerOptions): Sealer {
       return entry !== undefined && entry.expiresAt > elapsed() ? entry.key : load(tenant, user, cacheKey);
     },
     async bySubject(tenant, subject) {
-      const { wrapping } = await checkMasterKey(tenant);
+      const { wrapping } = await keyring.checked(tenant);
       const stored = await keys.subjectKey(tenant, subject, undefined);
       return stored === undefined ? undefined : unwrapKey(wrapping, tenant, subject, stored);
     },
     pseudonym,
-    tenant: (tenant) => tenantKeys(tenant).sealing,
+    tenant: (tenant) => keyring.of(tenant).sealing,
     async check(tenant) {
-      await checkMasterKey(tenant);
+      await keyring.checked(tenant);
     },
     forget(tenant, user) {
       forgotten += 1;
       cache.delete(cacheKeyOf(tenant, user));
     },
-  };
-}
-
-function importMasterKey(masterKey: unknown): KeyObject {
-  if (!(masterKey instanceof Uint8Array) || masterKey.length !== keyBytes) {
-    const got = masterKey instanceof Uint8Array ? `${masterKey.length} bytes` : typeof masterKey;
-    throw new KeyError(`the master key must be a Uint8Array of ${keyBytes} bytes, got ${got}`);
-  }
-  if (masterKey.every((byte) => byte === 0)) throw new KeyError('the master key is all zeros: it was never filled');
-  return createSecretKey(masterKey);
-}
-
-function deriveTenantKeys(master: KeyObject, tenant: string): TenantKeys {
-  const derive = (purpose: string): Buffer =>
-    Buffer.from(hkdfSync('sha256', master, '', `countersign/1/${purpose}/${tenant}`, keyBytes));
-  return {
-    wrapping: createSealingKey(derive('wrap')),
-    sealing: createSealingKey(derive('seal')),
-    pseudonyms: createSecretKey(derive('pseudonym')),
-    checked: false,
   };
 }
 
@@ -172,22 +119,9 @@ function unwrapKey(wrapping: SealingKey, tenant: string, subject: string, stored
   const bytes = Buffer.from(encoded, 'base64url');
   if (bytes.length !== keyBytes) throw new KeyError('the stored key of this subject is malformed');
   const key = createSealingKey(bytes, { replaceable: true });
-  return { pseudonym: subject, user, seal: key.seal, open: key.open };
-}
-
-function wrappingContext(tenant: string, subject: string): string {
-  return `subject-key|${tenant}|${subject}`;
+  return { ...key, pseudonym: subject, user };
 }
 
 function cacheKeyOf(tenant: string, user: string): string {
   return `${tenant.length}:${tenant}${user}`;
-}
-
-function putBounded<Value>(map: Map<string, Value>, key: string, value: Value, limit: number): void {
-  map.delete(key);
-  if (map.size >= limit) {
-    const oldest = map.keys().next();
-    if (oldest.done !== true) map.delete(oldest.value);
-  }
-  map.set(key, value);
 }
