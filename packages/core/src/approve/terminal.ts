@@ -3,7 +3,7 @@
  * arguments cannot redraw the question.
  * @module
  */
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { ApprovalConflict } from '../errors.ts';
 import type { ApprovalView } from './approve.ts';
 import type { ApprovalsService } from './approvals-service.ts';
@@ -19,8 +19,12 @@ export interface TerminalOptions {
 /** Shows each pending approval and asks. Only a typed `approve` approves; silence, end of input or anything else does not. */
 export async function askInTerminal({ service, credential, input, output }: TerminalOptions): Promise<readonly ApprovalView[]> {
   const lines = createInterface({ input, output });
-  const ended = new Promise<undefined>((resolve) => lines.once('close', () => resolve(undefined)));
-  const ask = (question: string): Promise<string | undefined> => Promise.race([lines.question(question), ended]);
+  const typed = lines[Symbol.asyncIterator]();
+  const ask = async (question: string): Promise<string | undefined> => {
+    output.write(question);
+    const line = await typed.next();
+    return line.done === true ? undefined : line.value;
+  };
   const decided: ApprovalView[] = [];
   try {
     for (const approval of await service.list(credential, { state: 'pending' })) {

@@ -16,11 +16,16 @@ const recordedDenials = new WeakMap<object, Set<string>>();
 export async function recordDenial(context: GateContext, call: ToolCall | PreparedCall, stop: Stop): Promise<void> {
   const { outcome } = stop;
   if (stop.recorded || outcome.status !== 'denied') return;
-  const once = 'facts' in call ? `${call.facts.key}:${outcome.reason}` : undefined;
-  if (once !== undefined && alreadyRecorded(context.runtime, once)) return;
-  const event = denialEvent('facts' in call ? callEvent(call.facts, 'decision', 'deny') : malformedEvent(context, call), outcome.reason, stop.detail);
+  const prepared = isPrepared(call) ? call : undefined;
+  if (prepared !== undefined && alreadyRecorded(context.runtime, `${prepared.facts.key}:${outcome.reason}`)) return;
+  const base = prepared === undefined ? malformedEvent(context, call) : callEvent(prepared.facts, 'decision', 'deny');
+  const event = denialEvent(base, outcome.reason, stop.detail);
   const append = async (): Promise<void> => context.runtime.store.append(context.principal.tenant, [context.draft(event)]);
   await append().catch(() => undefined);
+}
+
+function isPrepared(call: ToolCall | PreparedCall): call is PreparedCall {
+  return typeof call === 'object' && call !== null && 'facts' in call;
 }
 
 function alreadyRecorded(runtime: object, once: string): boolean {
@@ -34,9 +39,9 @@ function alreadyRecorded(runtime: object, once: string): boolean {
 }
 
 /** A call that could not even be digested: only what is short text is written down. */
-function malformedEvent(context: GateContext, call: ToolCall): RecordEvent {
+function malformedEvent(context: GateContext, call: ToolCall | PreparedCall | undefined): RecordEvent {
   const { principal, run } = context;
-  const name: unknown = call?.tool?.name;
+  const name: unknown = call !== undefined && !isPrepared(call) ? call?.tool?.name : undefined;
   return {
     kind: 'decision',
     event: 'deny',
