@@ -25,7 +25,9 @@ export interface KeyFileOptions {
  */
 export function readKeyFile(file: string, options: KeyFileOptions = {}): KeyObject {
   if (options.outsideGitTree === true) refuseGitTree(file);
-  const text = readPrivateFile(file, maxKeyFileBytes).toString('latin1').replace(/\r?\n$/, '');
+  const text = readPrivateFile(file, maxKeyFileBytes)
+    .toString('latin1')
+    .replace(/\r?\n$/, '');
   const bytes = Buffer.from(text, 'base64url');
   const canonical = canonicalKey.test(text) && bytes.toString('base64url') === text;
   const key = canonical ? createSecretKey(bytes) : undefined;
@@ -43,9 +45,12 @@ export function createKeyFile(file: string, options: KeyFileOptions = {}): void 
   try {
     writeNewPrivateFile(file, `${randomBytes(keyBytes).toString('base64url')}\n`);
   } catch (error) {
-    throw new KeyError(`key file ${file}: expected to create it, got ${errorCode(error)}; an existing key is never overwritten`, {
-      cause: error,
-    });
+    throw new KeyError(
+      `key file ${file}: expected to create it, got ${errorCode(error)}; an existing key is never overwritten`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -111,16 +116,22 @@ function readFully(descriptor: number, target: Buffer): number {
 function requireOwnLink(file: string): void {
   const link = fs.lstatSync(file);
   if (!link.isSymbolicLink() || link.uid === 0 || link.uid === process.geteuid?.()) return;
-  throw new KeyError(`${file}: expected a link of your own or root's, got one of user ${link.uid}; name the file itself`);
+  throw new KeyError(
+    `${file}: expected a link of your own or root's, got one of user ${link.uid}; name the file itself`,
+  );
 }
 
 function requirePrivate(file: string, stats: fs.Stats): void {
   if (!stats.isFile()) {
-    throw new KeyError(`${file}: expected a regular file, got ${stats.isDirectory() ? 'a directory' : 'something else'}`);
+    throw new KeyError(
+      `${file}: expected a regular file, got ${stats.isDirectory() ? 'a directory' : 'something else'}`,
+    );
   }
   const user = process.geteuid?.();
   if (stats.uid !== user) {
-    throw new KeyError(`${file}: expected a file of user ${user ?? '(unknown)'}, got one of user ${stats.uid}; chown it`);
+    throw new KeyError(
+      `${file}: expected a file of user ${user ?? '(unknown)'}, got one of user ${stats.uid}; chown it`,
+    );
   }
   if ((stats.mode & 0o077) !== 0) {
     const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
@@ -132,7 +143,9 @@ function refuseGitTree(file: string): void {
   let folder = realFolder(file);
   for (;;) {
     if (fs.lstatSync(path.join(folder, '.git'), { throwIfNoEntry: false }) !== undefined) {
-      throw new KeyError(`key file ${file}: expected a place outside every git work tree, got one inside ${folder}; move it`);
+      throw new KeyError(
+        `key file ${file}: expected a place outside every git work tree, got one inside ${folder}; move it`,
+      );
     }
     const parent = path.dirname(folder);
     if (parent === folder) return;

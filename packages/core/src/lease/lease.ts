@@ -55,7 +55,13 @@ export interface CredentialProvider {
   /** A credential for one operation, or where the user has to consent first. */
   get(request: LeaseRequest): Promise<Credential | Consent>;
   /** Prepares an agent for a service (for example: creates its role). */
-  provision(input: { tenant: string; agent: string; service: string; scope: Readonly<Record<string, unknown>>; ttlMs: number }): Promise<void>;
+  provision(input: {
+    tenant: string;
+    agent: string;
+    service: string;
+    scope: Readonly<Record<string, unknown>>;
+    ttlMs: number;
+  }): Promise<void>;
   /** Idempotent: revoking what is gone succeeds. */
   revoke(input: { tenant: string; leaseId: string; credentialId: string | undefined }): Promise<void>;
   /** Replaces the long-lived secret behind a service. */

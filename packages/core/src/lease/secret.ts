@@ -1,9 +1,9 @@
 /**
- * A value that hides itself: printing, JSON, inspection, string coercion and structured clone show a placeholder.
+ * A value that hides itself: printing, JSON, inspection, string coercion and structured clone show a placeholder or nothing.
  * @module
  */
 const placeholder = '[secret]';
-const inspectSymbol: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
+const inspectSymbol = Symbol.for('nodejs.util.inspect.custom');
 
 /** Wraps a secret text. The only way to it is {@link Secret.reveal}, so that uses can be found by searching for it. */
 export class Secret {
@@ -12,6 +12,7 @@ export class Secret {
   constructor(value: string) {
     if (typeof value !== 'string' || value.length === 0) throw new TypeError('a secret must be a non-empty string');
     this.#value = value;
+    Object.freeze(this);
   }
 
   /** The plain text. Keep it in a local variable, hand it to the service, and nowhere else. */
@@ -35,7 +36,7 @@ export class Secret {
     return placeholder;
   }
 
-  [inspectSymbol](): string {
-    return placeholder;
+  static {
+    Object.defineProperty(this.prototype, inspectSymbol, { value: () => placeholder });
   }
 }

@@ -117,8 +117,8 @@ describe('a text', () => {
     );
   });
 
-  test.each(['', 'a', '1234567'])('is not searched for a secret as short as %j: it would be refused', (short) => {
-    if (short !== '') expect(() => scrubberFor(short)).toThrow(LeaseError);
+  test.each(['a', '1234567'])('is not searched for a secret as short as %j: it would be refused', (short) => {
+    expect(() => scrubberFor(short)).toThrow(LeaseError);
     expect(() => scrubberFor('x'.repeat(65_537))).toThrow(LeaseError);
   });
 

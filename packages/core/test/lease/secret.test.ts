@@ -35,7 +35,8 @@ const showings: Readonly<Record<string, () => string>> = {
   entries: () =>
     JSON.stringify([Object.entries(secret), Reflect.ownKeys(secret), Object.getOwnPropertyDescriptors(secret)]),
   spread: () => inspect({ ...(secret as object) }, { showHidden: true }),
-  'an error message': () => inspect(new Error(`cannot use ${secret as unknown as string}`, { cause: secret }), { showHidden: true }),
+  'an error message': () =>
+    inspect(new Error(`cannot use ${secret as unknown as string}`, { cause: secret }), { showHidden: true }),
   'for in': () => {
     let text = '';
     for (const key in secret) text += key + String(Reflect.get(secret, key));
