@@ -7,6 +7,8 @@
 const maxString = 256;
 const maxCharacters = 4096;
 const maxDepth = 8;
+/** Of brackets and separator, so that empty containers end somewhere too. */
+const containerCost = 3;
 const redacted = '[redacted]';
 const truncated = '[truncated]';
 
@@ -56,6 +58,7 @@ function redactValue(value: unknown, depth: number, budget: Budget): unknown {
   if (typeof value === 'number') return spend(Number.isFinite(value) ? value : String(value), budget);
   if (typeof value !== 'object') return spend(`[${typeof value}]`, budget);
   if (depth >= maxDepth) return spend(truncated, budget);
+  budget.characters -= containerCost;
   if (Array.isArray(value)) return redactArray(value, depth, budget);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== null && prototype !== Object.prototype) return spend('[object]', budget);

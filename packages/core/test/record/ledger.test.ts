@@ -116,6 +116,13 @@ describe('a query', () => {
     expect(await all(ledger)).toHaveLength(1200);
   });
 
+  test('goes by what the chain covers, not by a column that was changed beside it', async () => {
+    const { ledger, store } = await filled();
+    store.tables.records = store.tables.records.map((record) => ({ ...record, time: start + 1000, kind: 'outcome' }));
+    expect(await all(ledger, { since: start + 500, until: start + 1500 })).toEqual([]);
+    expect(await all(ledger, { kind: 'outcome' })).toHaveLength(1);
+  });
+
   test('under the wrong master key is an error, not a list of damaged records', async () => {
     const { store, recorder } = await filled();
     const sealer = createSealer({ masterKey: new Uint8Array(32).fill(9), keys: store });

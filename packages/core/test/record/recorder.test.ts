@@ -255,7 +255,8 @@ describe('reading a record', () => {
       call: undefined,
       body: '',
     });
-    for (const body of ['', 'null', '[]', '{}', '{"v":2}', '{"v":1,"id":"x"}']) {
+    const newer = '{"v":2,"id":"x","tenant":"acme","time":1,"kind":"claim","event":"claimed"}';
+    for (const body of [newer, '', 'null', '[]', '{}', '{"v":2}', '{"v":1,"id":"x"}']) {
       expect(() => openRecord({ ...record, body }, undefined)).toThrow(/record 1 of writer one/);
     }
   });

@@ -54,9 +54,18 @@ describe('redacted arguments', () => {
     expect(wide).toMatch(/more\]/);
     const manyKeys = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`k${index}`, 'v']));
     expect(JSON.stringify(redactArguments(manyKeys)).length).toBeLessThan(8192);
+    for (const empty of [[], {}, '', null]) {
+      const empties = JSON.stringify(redactArguments(Array.from({ length: 100_000 }, () => empty)));
+      expect(empties.length).toBeLessThan(8192);
+    }
     let deep: unknown = 'bottom';
-    for (let depth = 0; depth < 10_000; depth += 1) deep = { deep };
-    expect(JSON.stringify(redactArguments(deep))).toContain('[truncated]');
+    let nested: unknown = 'bottom';
+    for (let depth = 0; depth < 100_000; depth += 1) [deep, nested] = [{ deep }, [nested]];
+    for (const value of [deep, nested]) {
+      const shown = JSON.stringify(redactArguments(value));
+      expect(shown).toContain('[truncated]');
+      expect(shown.length).toBeLessThan(128);
+    }
   });
 
   test('take any value: cycles, getters that throw, proxies, instances', () => {

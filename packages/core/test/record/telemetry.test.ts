@@ -1,4 +1,4 @@
-import { context, diag, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, diag, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Context, ContextManager, Span, Tracer, TracerProvider } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import {
@@ -428,7 +428,6 @@ describe('telemetry that fails never fails a call:', () => {
   });
 
   test('a context manager that throws before, after or instead of the body, or runs it twice', () => {
-    const active = context.active.bind(context);
     const managers: ((body: () => unknown) => unknown)[] = [
       broken,
       (body) => [body(), broken()],
@@ -438,7 +437,7 @@ describe('telemetry that fails never fails a call:', () => {
     for (const manager of managers) {
       context.disable();
       const faulty: ContextManager = {
-        active,
+        active: () => ROOT_CONTEXT,
         with: ((_context: Context, body: () => unknown) => manager(body)) as ContextManager['with'],
         bind: (_context, target) => target,
         enable: () => faulty,
@@ -446,8 +445,10 @@ describe('telemetry that fails never fails a call:', () => {
       };
       context.setGlobalContextManager(faulty);
       let runs = 0;
-      expect(runCall(createTelemetry(), () => (runs += 1))).toBe(1);
-      expect(runs).toBe(1);
+      let ended = 0;
+      const telemetry = createTelemetry({ tracerProvider: processor({ onEnd: () => void (ended += 1) }) });
+      expect(runCall(telemetry, () => (runs += 1))).toBe(1);
+      expect([runs, ended]).toEqual([1, 2]);
     }
     context.disable();
   });
@@ -460,14 +461,20 @@ describe('telemetry that fails never fails a call:', () => {
 
 describe('without a recording SDK', () => {
   test('nothing is built: no arguments are read and no attribute is made', () => {
-    const untouched = new Proxy({}, { ownKeys: () => { throw new Error('read'); }, get: () => { throw new Error('read'); } }); // prettier-ignore
-    const telemetry = createTelemetry({
-      captureContent: true,
-      tracerProvider: new SdkProvider({ sampler: new AlwaysOffSampler() }),
-    });
-    const tool = telemetry.execute({ ...call, get delegation(): never { throw new Error('read'); } }, untouched); // prettier-ignore
+    const reads: string[] = [];
+    const watch = <Value extends object>(name: string, value: Value): Value =>
+      new Proxy(value, {
+        get: (target, key) => (reads.push(`${name}.${String(key)}`), Reflect.get(target, key)),
+        ownKeys: (target) => (reads.push(`${name}.*`), Reflect.ownKeys(target)),
+      });
+    const tracerProvider = new SdkProvider({ sampler: new AlwaysOffSampler() });
+    const telemetry = createTelemetry({ captureContent: true, tracerProvider });
+    telemetry.decide(watch('call', call)).end(watch('details', { verdict: 'deny' as const }));
+    const tool = telemetry.execute(watch('call', call), watch('arguments', args));
     expect(tool.run(() => 'ran')).toBe('ran');
+    tool.result(watch('result', {}));
     tool.end();
+    expect(reads).toEqual(['call.tool']);
     expect(exported()).toEqual([]);
   });
 });

@@ -274,6 +274,18 @@ describe('an attack on the stored records is found:', () => {
     expect((await verified(lying)).problems.map(({ problem }) => problem)).toContain('foreign');
   });
 
+  test('a record relabelled as another tenant’s or writer’s', async () => {
+    const store = await writtenLedger();
+    for (const label of [{ tenant: 'other' }, { writer: 'two' }]) {
+      const lying: TestStore = {
+        ...store,
+        records: async (tenant, filter) =>
+          (await store.records(tenant, filter)).map((record) => (record.seq === 4 ? { ...record, ...label } : record)),
+      };
+      expect(found(await verified(lying))).toContainEqual(['foreign', 4]);
+    }
+  });
+
   test('a chain that begins at a genesis of its own', async () => {
     const verification = await attacked((tables) => {
       const { body, ...first } = at(tables, 1);
