@@ -1,0 +1,23 @@
+/**
+ * The ledger alone, for tools that read it and run no calls.
+ * @module
+ */
+import type { KeyObject } from 'node:crypto';
+import { keyBytes } from '../key-bytes.ts';
+import type { Store } from '../store/store.ts';
+import { createClock } from './clock.ts';
+import { createLedger, type Ledger } from './ledger.ts';
+import { createRecorder } from './recorder.ts';
+import { createSealer } from './sealing.ts';
+
+export interface OpenLedgerOptions {
+  readonly store: Store;
+  /** The `audit.key` that the records were sealed under. Verification alone does without: see `verifyLedger`. */
+  readonly key: KeyObject | Uint8Array;
+}
+
+/** @throws KeyError unless the key has 32 bytes */
+export function openLedger({ store, key }: OpenLedgerOptions): Ledger {
+  const sealer = createSealer({ masterKey: keyBytes(key, 32), keys: store });
+  return createLedger({ store, sealer, recorder: createRecorder({ clock: createClock() }) });
+}
