@@ -1,0 +1,45 @@
+/**
+ * A policy: a document that was checked completely and now decides.
+ * @module
+ */
+import type { Decision, ToolIdentity } from '../call.ts';
+import { PolicyError } from '../errors.ts';
+import type { Authorizer, Subject } from './authorize.ts';
+import { compilePolicy } from './compile-policy.ts';
+import type { CompiledPolicy } from './compiled-policy.ts';
+import { decide, permittedTools } from './evaluate.ts';
+import type { PolicyDocument } from './policy-document.ts';
+
+/** An {@link Authorizer} made of a policy document. Immutable: a changed document makes a new one. */
+export interface Policy extends Authorizer {
+  readonly name: string;
+  /** SHA-256 of the document, base64url. The order of its members does not matter. */
+  readonly digest: string;
+  readonly tenants: readonly string[];
+  /** Never throws and never waits. */
+  decide(subject: Subject, tool: ToolIdentity, args: unknown): Decision;
+}
+
+/**
+ * A policy from a document in TypeScript. The document is copied: changing it later changes nothing.
+ * Throws {@link PolicyError} with every issue.
+ */
+export function definePolicy(document: PolicyDocument): Policy {
+  const { policy, issues } = compilePolicy(document);
+  if (policy === undefined) throw new PolicyError(issues);
+  return policyOf(policy);
+}
+
+/** A compiled policy behind its interface. */
+export function policyOf(compiled: CompiledPolicy): Policy {
+  const toolNames = Object.freeze([...compiled.tools.keys()]);
+  return Object.freeze({
+    name: compiled.name,
+    digest: compiled.digest,
+    tenants: Object.freeze([...compiled.tenants]),
+    decide: (subject, tool, args) => decide(compiled, subject, tool, args),
+    version: (tenant) => (compiled.tenants.has(tenant) ? compiled.policyVersion : undefined),
+    tools: (tenant) => (compiled.tenants.has(tenant) ? toolNames : []),
+    permittedTools: (subject) => permittedTools(compiled, subject),
+  } satisfies Policy);
+}
