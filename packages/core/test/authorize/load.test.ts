@@ -31,12 +31,24 @@ describe('wildcards', () => {
 });
 
 describe('a capability', () => {
-  test.each(['github', '', ':', 'a:', ':b', 'a::b', 'A:b', 'a:B', 'a b:c', 'a:b\n', 'ä:b', '-a:b', 'a:b:', `a:${'b'.repeat(300)}`])(
-    'has two or more parts in lower case: %j is refused',
-    (capability) => {
-      expect(refusalOf(oneTool({ capability }))).not.toEqual([]);
-    },
-  );
+  test.each([
+    'github',
+    '',
+    ':',
+    'a:',
+    ':b',
+    'a::b',
+    'A:b',
+    'a:B',
+    'a b:c',
+    'a:b\n',
+    'ä:b',
+    '-a:b',
+    'a:b:',
+    `a:${'b'.repeat(300)}`,
+  ])('has two or more parts in lower case: %j is refused', (capability) => {
+    expect(refusalOf(oneTool({ capability }))).not.toEqual([]);
+  });
 
   test.each(['github:push', 'aws:rds:backup', 'a:b:c:d', 'github:branch:push-protected', 'v1.2:x_y'])(
     '%j is taken',
@@ -50,10 +62,20 @@ describe('refused when loaded', () => {
   const cases: readonly [string, object, string, string][] = [
     ['an unknown version of the format', { countersign: 2 }, '/countersign', 'expected 1, got 2'],
     ['an unknown key', { agent: {} }, '/agent', 'unknown key'],
-    ['an unknown key of a tool', { tools: { act: { capability: 'a:b', rsik: 'low' } } }, '/tools/act/rsik', 'unknown key'],
+    [
+      'an unknown key of a tool',
+      { tools: { act: { capability: 'a:b', rsik: 'low' } } },
+      '/tools/act/rsik',
+      'unknown key',
+    ],
     ['a tool without a capability', { tools: { act: { risk: 'low' } } }, '/tools/act', 'missing key "capability"'],
     ['an agent without a capability', { agents: { idle: {} } }, '/agents/idle', 'at least one capability'],
-    ['an agent with empty lists', { agents: { idle: { capabilities: [], include: [] } } }, '/agents/idle', 'at least one'],
+    [
+      'an agent with empty lists',
+      { agents: { idle: { capabilities: [], include: [] } } },
+      '/agents/idle',
+      'at least one',
+    ],
     ['an empty list', { grants: { basics: [] } }, '/grants/basics', 'at least 1'],
     ['an unknown include', { agents: { a: { include: ['nope'] } } }, '/agents/a/include/0', 'no list "nope"'],
     ['an include of the prototype', { users: { a: { include: ['constructor'] } } }, '/users/a/include/0', 'no list'],
@@ -71,7 +93,12 @@ describe('refused when loaded', () => {
       'one of medium, high',
     ],
     ['a user that is a list', { users: { alice: [] } }, '/users/alice', 'expected object, got array'],
-    ['a long-lived credential', credential({ service: 'x', ttl: '16m' }), '/tools/a/credential/ttl', 'at most 15 minutes'],
+    [
+      'a long-lived credential',
+      credential({ service: 'x', ttl: '16m' }),
+      '/tools/a/credential/ttl',
+      'at most 15 minutes',
+    ],
     ['an endless credential', credential({ service: 'x', ttl: '0s' }), '/tools/a/credential/ttl', 'a duration like'],
     [
       'an approval that waits for weeks',
@@ -104,14 +131,12 @@ describe('refused when loaded', () => {
     ['a date', { version: new Date(0) }, '/version', 'plain objects'],
     ['a lone surrogate', { name: '\ud800' }, '/name', 'lone surrogate'],
   ];
-  for (const [name, change, path, message] of cases) {
-    test(name, () => {
-      expect(refusalOf({ ...policyDocument(), ...change })).toContainEqual({
-        path,
-        message: expect.stringContaining(message),
-      });
+  test.each(cases)('%s', (_, change, path, message) => {
+    expect(refusalOf({ ...policyDocument(), ...change })).toContainEqual({
+      path,
+      message: expect.stringContaining(message),
     });
-  }
+  });
 
   test.each([undefined, null, 'text', 7, [], new Map()])('what is no document at all: %s', (document) => {
     expect(refusalOf(document)).not.toEqual([]);

@@ -33,7 +33,10 @@ describe('risk', () => {
     expect(riskOf(oneTool({ capability: 'database:row:insert' }))).toEqual(['medium', 'review']);
     expect(riskOf(oneTool({ capability: 'aws:rds:delete' }))).toEqual(['high', 'review']);
     const raised = { 'database:row:select': { risk: 'high' } } as const;
-    expect(riskOf(oneTool({ capability: 'database:row:select' }, { capabilities: raised }))).toEqual(['high', 'review']);
+    expect(riskOf(oneTool({ capability: 'database:row:select' }, { capabilities: raised }))).toEqual([
+      'high',
+      'review',
+    ]);
   });
 
   const lowered: readonly [string, unknown, string][] = [
