@@ -82,7 +82,6 @@ export function writeNewPrivateFile(file: string, contents: string): void {
   const descriptor = fs.openSync(file, 'wx', 0o600);
   try {
     fs.writeFileSync(descriptor, contents);
-    fs.fchmodSync(descriptor, 0o600);
     fs.fsyncSync(descriptor);
   } catch (error) {
     fs.rmSync(file, { force: true });

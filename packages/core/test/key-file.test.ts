@@ -27,7 +27,7 @@ function refusal(run: () => unknown): KeyError {
 }
 
 describe('a key file', () => {
-  test('is created with mode 0600, whatever the umask, and read back', () => {
+  test('is created with mode 0600 under the most open umask, and read back', () => {
     const before = process.umask(0);
     try {
       createKeyFile(file);

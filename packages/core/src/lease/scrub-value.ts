@@ -6,7 +6,7 @@ import { types } from 'node:util';
 import { Secret } from './secret.ts';
 
 const maxDepth = 100;
-const maxObjects = 500_000;
+const maxObjects = 200_000;
 
 /** What one object held when it was looked at. Copies are made from this, so that nothing is read twice. */
 interface Seen {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { LeaseError } from '../../src/errors.ts';
 import type { CredentialProvider } from '../../src/lease/lease.ts';
 import { Secret } from '../../src/lease/secret.ts';
@@ -150,10 +150,14 @@ describe('the contract of a credential provider', () => {
   });
 
   test('is not kept by a provider that hangs', async () => {
-    const [first] = providerContract(() => ({
-      ...setUp(() => ({})),
-      provider: { ...setUp(() => ({})).provider, get: () => new Promise(() => {}) },
-    })).slice(1);
-    await expect(first?.run()).rejects.toThrow('no answer');
-  }, 20_000);
+    vi.useFakeTimers();
+    try {
+      const cases = providerContract(() => setUp(() => ({ get: () => new Promise(() => {}) })));
+      const outcome = expect(cases[1]?.run()).rejects.toThrow('no answer');
+      await vi.advanceTimersByTimeAsync(10_000);
+      await outcome;
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 });
