@@ -15,7 +15,7 @@ export interface SweepInput {
   readonly store: Pick<Store, 'leaseClosed'> & { readonly system: Pick<Store['system'], 'openLeases'> };
   readonly providers: readonly CredentialProvider[];
   /** Opens a sealed handle. A throw means that it cannot be read any more (for example: its key was erased). */
-  readonly open: (tenant: string, sealedHandle: string) => string | Promise<string>;
+  readonly open: (tenant: string, sealedHandle: string, leaseId: string) => string | Promise<string>;
   /** The record to close a lease with. */
   readonly draft: (lease: StoredLease, event: SweptEvent) => RecordDraft | Promise<RecordDraft>;
   /** Milliseconds since the epoch. */
@@ -132,7 +132,7 @@ async function end(sweep: Sweep, provider: CredentialProvider, lease: StoredLeas
 async function openHandle(input: SweepInput, lease: StoredLease): Promise<string | undefined> {
   if (lease.sealedHandle === undefined) return undefined;
   try {
-    return await input.open(lease.tenant, lease.sealedHandle);
+    return await input.open(lease.tenant, lease.sealedHandle, lease.id);
   } catch {
     return undefined;
   }

@@ -153,9 +153,9 @@ describe('the contract of a credential provider', () => {
     vi.useFakeTimers();
     try {
       const cases = providerContract(() => setUp(() => ({ get: () => new Promise(() => {}) })));
-      const outcome = expect(cases[1]?.run()).rejects.toThrow('no answer');
+      const outcome = cases[1]?.run().then(String, String);
       await vi.advanceTimersByTimeAsync(10_000);
-      await outcome;
+      expect(await outcome).toContain('no answer');
     } finally {
       vi.useRealTimers();
     }

@@ -37,7 +37,10 @@ function setUp(leases: StoredLease[], providers: readonly Partial<FakeOptions>[]
       },
     },
     providers: fakes,
-    open: (_tenant, handle) => handle.replace('sealed:', ''),
+    open: (tenant, handle, leaseId) => {
+      if (tenant !== 'acme' || handle !== `sealed:${leaseId}`) throw new Error('a handle of another lease');
+      return leaseId;
+    },
     draft: (lease, event) => ({
       id: lease.id,
       tenant: lease.tenant,
