@@ -1,0 +1,74 @@
+/**
+ * A {@link Store} over the tables of a driver in this process.
+ * @module
+ */
+import { createOperations } from './operations.ts';
+import { createChain, newWriter } from '../record/chain.ts';
+import type { Durability, Store, SystemStore } from './store.ts';
+import type { Tables } from './tables.ts';
+
+/** How a driver runs what touches its tables. Both reject with `StoreError` only. */
+export interface Runner {
+  readonly read: <Result>(operation: () => Result) => Promise<Result>;
+  /** All of the operation or, when it throws, nothing. Resolves when it is durable. */
+  readonly write: <Result>(operation: () => Result, durability?: Durability) => Promise<Result>;
+  readonly close: () => Promise<void>;
+}
+
+export interface Embedded {
+  readonly durability: Durability;
+  readonly tables: Tables;
+  /** `undone` is to be called after each write that failed, or may have failed. */
+  readonly createRunner: (undone: () => void) => Runner;
+}
+
+export function embeddedStore({ durability, tables, createRunner }: Embedded): Store {
+  const writer = newWriter();
+  const chain = createChain(writer, (tenant) => tables.records.head(tenant, writer));
+  const operations = createOperations(tables, chain);
+  const { read, write, close } = createRunner(chain.forget);
+
+  return {
+    writer,
+    durability,
+    observe: (input) => write(() => operations.observe(input)),
+    claim: (input) => write(() => operations.claim(input), input.durability),
+    settle: (input) => write(() => operations.settle(input)),
+    release: (input) => write(() => operations.release(input)),
+    call: (tenant, key) => read(() => tables.calls.byKey(tenant, key)),
+    settledAsynchronous: (tenant, run) => read(() => tables.calls.settledAsynchronous(tenant, run)),
+    approval: (tenant, id) => read(() => tables.approvals.find(tenant, id)),
+    approvals: (tenant, filter) => read(() => tables.approvals.list(tenant, filter)),
+    vote: (input) => write(() => operations.vote(input)),
+    transition: (input) => write(() => operations.transition(input)),
+    leaseIssued: (input) => write(() => operations.leaseIssued(input)),
+    leaseClosed: (input) => write(() => operations.leaseClosed(input)),
+    append: (tenant, records) => write(() => operations.append(tenant, records)),
+    records: (tenant, filter) => read(() => tables.records.list(tenant, filter)),
+    heads: (tenant) => read(() => tables.records.heads(tenant)),
+    writers: (tenant) => read(() => tables.records.writers(tenant)),
+    subjectKey: (tenant, subject, candidate) =>
+      candidate === undefined
+        ? read(() => tables.subjects.find(tenant, subject))
+        : write(() => operations.keepSubjectKey(tenant, subject, candidate)),
+    eraseSubject: (tenant, subject, records) => write(() => operations.eraseSubject(tenant, subject, records)),
+    system: systemStore(tables, () => operations.newEpoch(), { read, write }),
+    close,
+  };
+}
+
+function systemStore(
+  tables: Tables,
+  newEpoch: () => number,
+  { read, write }: Pick<Runner, 'read' | 'write'>,
+): SystemStore {
+  return {
+    tenants: () => read(() => tables.tenants()),
+    expiredApprovals: (now, limit) => read(() => tables.approvals.expired(now, limit)),
+    runnableApprovals: (limit) => read(() => tables.approvals.runnable(tables.epoch(), limit)),
+    openLeases: (before, limit) => read(() => tables.leases.open(before, limit)),
+    epoch: () => read(() => tables.epoch()),
+    newEpoch: () => write(newEpoch),
+    latestTime: () => read(() => tables.records.latestTime()),
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Approvals and votes in SQLite.
+ * @module
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { maxRows } from './row-limit.ts';
+import { approvalFrom, integer, text, voteFrom, type Row } from './sqlite-rows.ts';
+import type { ApprovalTable } from './tables.ts';
+
+/** An approval with the facts of its call. */
+const selectApproval = `SELECT approvals.*, approvals.state AS approval_state, calls.key, calls.user, calls.agent,
+  calls.delegation, calls.tool, calls.source, calls.schema_digest, calls.arguments_digest
+  FROM approvals JOIN calls USING (tenant, run, slot)`;
+const isOpen = `state IN ('pending', 'approved') AND consumed_at IS NULL`;
+
+type Statements = ReturnType<typeof prepareStatements>;
+
+function prepareStatements(database: DatabaseSync) {
+  return {
+    find: database.prepare(`${selectApproval} WHERE approvals.tenant = ? AND approvals.id = ?`),
+    list: database.prepare(`${selectApproval} WHERE approvals.tenant = :tenant
+      AND (:state IS NULL OR approvals.state = :state) AND (:run IS NULL OR approvals.run = :run)
+      AND (:mode IS NULL OR mode = :mode) AND (:consumed IS NULL OR (consumed_at IS NOT NULL) = :consumed)
+      ORDER BY created_at, approvals.rowid LIMIT :limit`),
+    listInState: database.prepare(`${selectApproval} WHERE approvals.tenant = :tenant AND approvals.state = :state
+      AND (:run IS NULL OR approvals.run = :run)
+      AND (:mode IS NULL OR mode = :mode) AND (:consumed IS NULL OR (consumed_at IS NOT NULL) = :consumed)
+      ORDER BY created_at, approvals.rowid LIMIT :limit`),
+    insert:
+      database.prepare(`INSERT INTO approvals (tenant, id, run, slot, digest, rule_digest, policy_version, capability,
+      risk, mode, created_at, expires_at, sealed_arguments, state, epoch)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?)`),
+    update: database.prepare('UPDATE approvals SET state = ?, consumed_at = ? WHERE tenant = ? AND id = ?'),
+    votes: database.prepare('SELECT * FROM votes WHERE tenant = ? AND approval = ? ORDER BY time, approver'),
+    addVote: database.prepare(`INSERT INTO votes (tenant, approval, approver, verdict, time, signature, key_id,
+      sealed_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
+    countPending: database.prepare(`SELECT count(*) AS count FROM approvals INDEXED BY approvals_open
+      WHERE tenant = ? AND expires_at > ? AND run = ? AND epoch = ? AND state = 'pending' AND ${isOpen}`),
+    expired: database.prepare(`SELECT tenant, id FROM approvals INDEXED BY approvals_open
+      WHERE expires_at <= ? AND ${isOpen} ORDER BY expires_at, rowid LIMIT ?`),
+    runnable: database.prepare(`SELECT tenant, id FROM approvals INDEXED BY approvals_open
+      WHERE epoch = ? AND state = 'approved' AND mode = 'asynchronous' AND ${isOpen}
+      ORDER BY tenant, created_at, rowid LIMIT ?`),
+  };
+}
+
+export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
+  const statements = prepareStatements(database);
+  const read = (row: Row) => approvalFrom(row, votesOf(statements, text(row, 'tenant'), text(row, 'id')));
+  const place = (row: Row) => ({ tenant: text(row, 'tenant'), id: text(row, 'id') });
+
+  return {
+    find(tenant, id) {
+      const row = statements.find.get(tenant, id);
+      return row && read(row);
+    },
+    list(tenant, { state, run, mode, consumed, limit }) {
+      const list = state === undefined ? statements.list : statements.listInState;
+      const rows = list.all({
+        tenant,
+        state: state ?? null,
+        run: run ?? null,
+        mode: mode ?? null,
+        consumed: consumed === undefined ? null : Number(consumed),
+        limit: maxRows(limit ?? 100),
+      });
+      return rows.map(read);
+    },
+    insert(approval, { tenant, run, slot }, epoch) {
+      const { id, digest, ruleDigest, policyVersion, capability, risk, mode } = approval;
+      const { createdAt, expiresAt, sealedArguments } = approval;
+      statements.insert.run(
+        tenant,
+        id,
+        run,
+        slot,
+        digest,
+        ruleDigest,
+        policyVersion,
+        capability,
+        risk,
+        mode,
+        createdAt,
+        expiresAt,
+        sealedArguments,
+        epoch,
+      );
+    },
+    update: (tenant, id, { state, consumedAt }) => void statements.update.run(state, consumedAt ?? null, tenant, id),
+    addVote({ tenant, approval, approver, verdict, time, signature, keyId, sealedReason }) {
+      statements.addVote.run(tenant, approval, approver, verdict, time, signature, keyId, sealedReason ?? null);
+    },
+    countPending(tenant, run, now, epoch) {
+      const row = statements.countPending.get(tenant, now, run, epoch);
+      return row === undefined ? 0 : integer(row, 'count');
+    },
+    expired: (now, limit) => statements.expired.all(now, maxRows(limit)).map(place),
+    runnable: (epoch, limit) => statements.runnable.all(epoch, maxRows(limit)).map(place),
+  };
+}
+
+function votesOf({ votes }: Statements, tenant: string, id: string) {
+  return votes.all(tenant, id).map(voteFrom);
+}

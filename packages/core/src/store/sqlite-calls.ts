@@ -1,0 +1,93 @@
+/**
+ * Calls in SQLite.
+ * @module
+ */
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import { callFrom, text, texts } from './sqlite-rows.ts';
+import type { CallRow, CallTable } from './tables.ts';
+
+const slotIs = 'tenant = ? AND run = ? AND slot = ?';
+
+/** How many places of calls are remembered for {@link CallTable.byKey}. */
+const maxPlaces = 1000;
+
+function prepareStatements(database: DatabaseSync) {
+  return {
+    inSlot: database.prepare(`SELECT * FROM calls WHERE ${slotIs}`),
+    byKey: database.prepare('SELECT * FROM calls WHERE tenant = ? AND key = ?'),
+    insert: database.prepare(`INSERT INTO calls (tenant, run, slot, key, user, agent, delegation, tool, source,
+    schema_digest, arguments_digest, state, decisions, approval, claimed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    update: database.prepare(
+      `UPDATE calls SET state = ?, decisions = ?, approval = ?, claimed_at = ? WHERE ${slotIs} AND key = ?`,
+    ),
+    settle: database.prepare(`UPDATE calls SET state = 'settled', status = ?, sealed = ?, settled_at = ?
+    WHERE ${slotIs} AND key = ? AND state = 'claimed'`),
+    // Without statistics the planner may take the primary key instead, and read the whole run.
+    claimedAlike: database.prepare(`SELECT key FROM calls INDEXED BY calls_claimed
+    WHERE tenant = ? AND run = ? AND arguments_digest = ? AND state = 'claimed' AND tool = ? AND source = ?`),
+    settledAsynchronous: database.prepare(`SELECT calls.* FROM calls
+    JOIN approvals ON approvals.tenant = calls.tenant AND approvals.id = calls.approval
+    WHERE calls.tenant = ? AND calls.run = ? AND calls.state = 'settled' AND approvals.mode = 'asynchronous'
+    ORDER BY calls.settled_at, calls.rowid`),
+  };
+}
+
+export function sqliteCalls(database: DatabaseSync): CallTable {
+  const statements = prepareStatements(database);
+  /** Where calls are that somebody is going to ask for by key, oldest first. */
+  const places = new Map<string, { readonly run: string; readonly slot: string }>();
+
+  function remember(tenant: string, key: string, place: { readonly run: string; readonly slot: string }): void {
+    if (places.size >= maxPlaces) places.clear();
+    places.set(`${tenant}\n${key}`, { run: place.run, slot: place.slot });
+  }
+
+  return {
+    inSlot(call) {
+      const row = statements.inSlot.get(call.tenant, call.run, call.slot);
+      if (row === undefined) return undefined;
+      const found = callFrom(row);
+      remember(call.tenant, found.key, found);
+      return { call: found, decisions: texts(row, 'decisions') };
+    },
+    byKey(tenant, key) {
+      const place = places.get(`${tenant}\n${key}`);
+      const near = place && statements.inSlot.get(tenant, place.run, place.slot);
+      // An index by key would cost every claim a page; who asks by key has mostly just met the call here.
+      const row = near?.['key'] === key ? near : statements.byKey.get(tenant, key);
+      return row && callFrom(row);
+    },
+    insert: (row) => void statements.insert.run(...columnsOf(row)),
+    update({ call, decisions }) {
+      const { state, approval, claimedAt, tenant, run, slot, key } = call;
+      statements.update.run(
+        state,
+        JSON.stringify(decisions),
+        approval ?? null,
+        claimedAt ?? null,
+        tenant,
+        run,
+        slot,
+        key,
+      );
+    },
+    settle({ tenant, run, slot, key }, { status, sealed }, now) {
+      return statements.settle.run(status, sealed ?? null, now, tenant, run, slot, key).changes === 1;
+    },
+    claimedAlike({ tenant, run, argumentsDigest, tool }) {
+      const rows = statements.claimedAlike.all(tenant, run, argumentsDigest, tool.name, tool.source);
+      return rows.map((row) => text(row, 'key'));
+    },
+    settledAsynchronous: (tenant, run) => statements.settledAsynchronous.all(tenant, run).map(callFrom),
+  };
+}
+
+/** In the order of the insert statement. */
+function columnsOf({ call, decisions }: CallRow): SQLInputValue[] {
+  const { tenant, run, slot, key, user, agent, tool } = call;
+  return [
+    ...[tenant, run, slot, key, user, agent, JSON.stringify(call.delegation)],
+    ...[tool.name, tool.source, tool.schemaDigest ?? null, call.argumentsDigest],
+    ...[call.state, JSON.stringify(decisions), call.approval ?? null, call.claimedAt ?? null],
+  ];
+}

@@ -1,0 +1,86 @@
+/**
+ * The rows behind an embedded store. A driver keeps them and nothing more: what an operation means is written once, in
+ * `operations.ts`, for all of them. Every method is synchronous and runs inside the operation's transaction.
+ * @module
+ */
+import type { ApprovalState } from '../call.ts';
+import type { ChainHead, StoredRecord } from '../record/record.ts';
+import type {
+  ApprovalFilter,
+  CallFacts,
+  LeasePlan,
+  NewApproval,
+  RecordFilter,
+  StoredApproval,
+  StoredCall,
+  StoredLease,
+  StoredOutcome,
+  Vote,
+} from './store.ts';
+
+/** A call and the decisions that the ledger already holds for its key. */
+export interface CallRow {
+  readonly call: StoredCall;
+  readonly decisions: readonly string[];
+}
+
+export interface CallTable {
+  /** The call in this slot, whatever its key. */
+  inSlot(call: CallFacts): CallRow | undefined;
+  byKey(tenant: string, key: string): StoredCall | undefined;
+  insert(row: CallRow): void;
+  /** Replaces everything but the facts. */
+  update(row: CallRow): void;
+  /** `claimed` → `settled`; answers whether it was claimed. */
+  settle(call: CallFacts, outcome: StoredOutcome, now: number): boolean;
+  /** Keys of the claimed calls of this run with the same tool and the same arguments. */
+  claimedAlike(call: CallFacts): readonly string[];
+  settledAsynchronous(tenant: string, run: string): readonly StoredCall[];
+}
+
+export interface ApprovalTable {
+  find(tenant: string, id: string): StoredApproval | undefined;
+  list(tenant: string, filter: ApprovalFilter): readonly StoredApproval[];
+  insert(approval: NewApproval, call: CallFacts, epoch: number): void;
+  update(tenant: string, id: string, change: { state: ApprovalState; consumedAt: number | undefined }): void;
+  addVote(vote: Vote): void;
+  /** How many of this run a human could still decide on. */
+  countPending(tenant: string, run: string, now: number, epoch: number): number;
+  /** `pending`, or `approved` and not consumed, past their expiry; soonest first. */
+  expired(now: number, limit: number): readonly { tenant: string; id: string }[];
+  runnable(epoch: number, limit: number): readonly { tenant: string; id: string }[];
+}
+
+export interface LeaseTable {
+  find(tenant: string, id: string): StoredLease | undefined;
+  insert(tenant: string, callKey: string, plan: LeasePlan): void;
+  update(lease: StoredLease): void;
+  open(before: number, limit: number): readonly StoredLease[];
+}
+
+export interface RecordTable {
+  append(record: StoredRecord): void;
+  list(tenant: string, filter: RecordFilter): readonly StoredRecord[];
+  head(tenant: string, writer: string): ChainHead | undefined;
+  heads(tenant: string): readonly ChainHead[];
+  writers(tenant: string): readonly string[];
+  /** Of one tenant, or of all. 0 when there is no record. */
+  latestTime(tenant?: string): number;
+}
+
+export interface SubjectTable {
+  find(tenant: string, subject: string): string | undefined;
+  insert(tenant: string, subject: string, key: string): void;
+  remove(tenant: string, subject: string): void;
+}
+
+export interface Tables {
+  readonly calls: CallTable;
+  readonly approvals: ApprovalTable;
+  readonly leases: LeaseTable;
+  readonly records: RecordTable;
+  readonly subjects: SubjectTable;
+  tenants(): readonly string[];
+  epoch(): number;
+  setEpoch(epoch: number): void;
+}
