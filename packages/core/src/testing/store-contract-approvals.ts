@@ -1,0 +1,178 @@
+/**
+ * What the store promises about approvals: they are decided once, and found by who has to act on them.
+ * @module
+ */
+import type { Risk } from '../call.ts';
+import type { CallFacts, NewApproval, Store } from '../store/store.ts';
+import type { StoreCheck } from './store-contract.ts';
+import { countRecords, file, fileApproved, refused, type Filed } from './store-filed.ts';
+import {
+  expectMembers,
+  expectSame,
+  expectStoreError,
+  newApproval,
+  newDraft,
+  tenant,
+  voteInput,
+} from './store-fixtures.ts';
+
+export const approvalCases: Readonly<Record<string, StoreCheck>> = {
+  async 'a vote decides once'(storage) {
+    const store = await storage.open();
+    const { call, approval } = await file(store);
+    const votes = ['carol', 'dave', 'erin'].flatMap((approver) => [
+      voteInput(call, approval, { approver }),
+      voteInput(call, approval, { approver, verdict: 'reject' }),
+    ]);
+    const before = await countRecords(store);
+    const results = await Promise.all(votes.map((vote) => store.vote(vote)));
+    expectSame(results.filter(({ status }) => status === 'recorded').length, 1, 'recorded votes');
+    expectSame(
+      results.filter((result) => result.status === 'refused' && result.code === 'not_pending').length,
+      5,
+      'refused votes',
+    );
+    const stored = await store.approval(tenant, approval.id);
+    expectMembers(stored, { state: 'approved', votes: [votes[0]?.vote] }, 'approval');
+    expectSame(results[0], { status: 'recorded', approval: stored }, 'answer');
+    expectSame(await countRecords(store), before + 1, 'ledger');
+  },
+
+  async 'a vote by the requester, too late, on other content or on nothing is refused and leaves no trace'(storage) {
+    const store = await storage.open();
+    const { call, approval } = await file(store);
+    const before = await countRecords(store);
+    const attempts: readonly (readonly [string, Parameters<Store['vote']>[0]])[] = [
+      ['requester', voteInput(call, approval, { approver: call.user })],
+      ['expired', voteInput(call, approval, { now: approval.expiresAt })],
+      ['expired', voteInput(call, approval, { now: Number.NaN })],
+      ['digest_mismatch', voteInput(call, approval, { digest: 'what was shown before' })],
+      ['not_found', voteInput(call, { ...approval, id: 'apr-none' })],
+      ['not_found', voteInput({ ...call, tenant: 'globex' }, approval)],
+    ];
+    for (const [code, vote] of attempts) expectSame(await store.vote(vote), refused(code), code);
+    expectMembers(await store.approval(tenant, approval.id), { state: 'pending', votes: [] }, 'approval');
+    expectSame(await countRecords(store), before, 'ledger');
+  },
+
+  async 'a rejection cannot be passed off as an approval'(storage) {
+    const store = await storage.open();
+    const { call, approval } = await file(store);
+    await expectStoreError(
+      store.vote(voteInput(call, approval, { verdict: 'reject', transition: 'approved' })),
+      'reject as approved',
+    );
+    await expectStoreError(
+      store.vote(voteInput(call, approval, { verdict: 'approve', transition: 'rejected' })),
+      'approve as rejected',
+    );
+    expectMembers(await store.approval(tenant, approval.id), { state: 'pending', votes: [] }, 'approval');
+  },
+
+  async 'an approval that ended never reopens, and a consumed one does not end'(storage) {
+    const store = await storage.open();
+    const end = (approval: NewApproval, to: 'expired' | 'cancelled' = 'cancelled', of = tenant) =>
+      store.transition({
+        tenant: of,
+        approval: approval.id,
+        to,
+        now: 2500,
+        records: [newDraft({ tenant: of, event: to })],
+      });
+    const cancelled = await file(store);
+    const before = await countRecords(store);
+    expectSame(await end(cancelled.approval, 'cancelled', 'globex'), false, 'of another tenant');
+    expectSame(await end(cancelled.approval), true, 'pending');
+    expectSame([await end(cancelled.approval), await end(cancelled.approval, 'expired')], [false, false], 'again');
+    expectSame(await countRecords(store), before + 1, 'ledger');
+    expectSame(await store.vote(voteInput(cancelled.call, cancelled.approval)), refused('not_pending'), 'vote');
+    const approved = await fileApproved(store);
+    expectSame(await end(approved.approval, 'expired'), true, 'approved');
+    expectSame(await approved.claim(), refused('approval_expired'), 'claim');
+    const consumed = await fileApproved(store);
+    await consumed.claim();
+    expectSame(await end(consumed.approval), false, 'consumed');
+    expectSame(await end(newApproval()), false, 'unknown');
+  },
+
+  async 'approvals are listed by state, run, mode and consumption, oldest first'(storage) {
+    const store = await storage.open();
+    const late = await file(store, { createdAt: 1300 });
+    const early = await file(store, { createdAt: 1100, mode: 'blocking' }, { run: 'run-2' });
+    const consumed = await fileApproved(store, { createdAt: 1200 });
+    await consumed.claim();
+    const ids = async (filter: Parameters<Store['approvals']>[1]) =>
+      (await store.approvals(tenant, filter)).map(({ id }) => id);
+    const [first, second, third] = [early.approval.id, consumed.approval.id, late.approval.id];
+    expectSame(await ids({}), [first, second, third], 'all');
+    expectSame(await ids({ state: 'pending' }), [first, third], 'pending');
+    expectSame(await ids({ run: 'run-2' }), [first], 'of a run');
+    expectSame(await ids({ mode: 'asynchronous' }), [second, third], 'asynchronous');
+    expectSame([await ids({ consumed: true }), await ids({ consumed: false })], [[second], [first, third]], 'consumed');
+    expectSame(
+      await ids({ state: 'pending', mode: 'asynchronous', run: 'run-1', consumed: false }),
+      [third],
+      'all filters',
+    );
+    expectSame(await ids({ limit: 1 }), [first], 'limit');
+    for (const limit of [-1, 0.5, Number.NaN])
+      await expectStoreError(store.approvals(tenant, { limit }), `limit ${limit}`);
+    for (let index = 0; index < 100; index += 1) await file(store, { createdAt: 2000 + index }, { run: 'run-3' });
+    expectSame((await ids({})).length, 100, 'default limit');
+  },
+
+  async 'the sweeper finds what expired, the worker what can run'(storage) {
+    const store = await storage.open();
+    const place = ({ call, approval }: Filed) => ({ tenant: call.tenant, id: approval.id });
+    const runnable = await fileApproved(store, { expiresAt: 4000 });
+    const blocking = await fileApproved(store, { expiresAt: 6000, mode: 'blocking' });
+    const pending = await file(store, { expiresAt: 3500 }, { tenant: 'globex' });
+    const consumed = await fileApproved(store);
+    await consumed.claim();
+    const rejected = await file(store);
+    await store.vote(voteInput(rejected.call, rejected.approval, { verdict: 'reject' }));
+    expectSame(await store.system.runnableApprovals(10), [place(runnable)], 'runnable');
+    expectSame(await store.system.expiredApprovals(3499, 10), [], 'nothing expired');
+    expectSame(await store.system.expiredApprovals(4000, 10), [place(pending), place(runnable)], 'expired');
+    expectSame(
+      await store.system.expiredApprovals(9000, 10),
+      [place(pending), place(runnable), place(blocking)],
+      'all expired',
+    );
+    expectSame(await store.system.expiredApprovals(9000, 1), [place(pending)], 'limit');
+  },
+
+  async 'the inbox of a run holds what a worker settled, oldest first'(storage) {
+    const store = await storage.open();
+    const settled: CallFacts[] = [];
+    for (const [mode, now] of [
+      ['asynchronous', 4000],
+      ['blocking', 3500],
+      ['asynchronous', 3200],
+    ] as const) {
+      const risk: Risk = mode === 'blocking' ? 'high' : 'medium';
+      const { call, claim } = await fileApproved(store, { mode, risk });
+      await claim();
+      await store.settle({
+        call,
+        now,
+        outcome: { status: 'completed', sealed: 'result' },
+        closedLeases: [],
+        records: [],
+      });
+      if (mode === 'asynchronous') settled.unshift(call);
+    }
+    await (await fileApproved(store)).claim();
+    expectSame(
+      (await store.settledAsynchronous(tenant, 'run-1')).map(({ key }) => key),
+      settled.map(({ key }) => key),
+      'inbox',
+    );
+    expectMembers(
+      (await store.settledAsynchronous(tenant, 'run-1'))[0],
+      { state: 'settled', settledAt: 3200 },
+      'first',
+    );
+    expectSame(await store.settledAsynchronous(tenant, 'run-2'), [], 'another run');
+  },
+};
