@@ -135,10 +135,11 @@ interface FoundKey extends Pick<SealingKey, 'open'> {
 }
 type KeyFinder = (body: RecordBody) => Promise<FoundKey | undefined>;
 
+/** A user who comes back after an erasure has a new key: only what that key opens is known to be theirs. */
 async function open(record: StoredRecord, body: RecordBody, keyOf: KeyFinder): Promise<OpenedRecord> {
   const key = await keyOf(body);
   const opened = openRecord(record, key);
-  return key?.user === undefined ? opened : { ...opened, user: key.user };
+  return key?.user === undefined || opened.sealedState !== 'open' ? opened : { ...opened, user: key.user };
 }
 
 const maxKeysHeld = 1000;

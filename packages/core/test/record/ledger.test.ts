@@ -30,6 +30,7 @@ function createWritten(): Written {
         agent: 'x',
         tool: 'read',
         verdict: 'allow',
+        argumentsDigest: 'digest',
         ...event,
       };
       const draft = recorder.draft(full, await sealer.subject(full.tenant, event.user));
@@ -119,7 +120,10 @@ describe('a query', () => {
   test('goes by what the chain covers, not by a column that was changed beside it', async () => {
     const { ledger, store } = await filled();
     store.tables.records = store.tables.records.map((record) => ({ ...record, time: start + 1000, kind: 'outcome' }));
-    expect(await all(ledger, { since: start + 500, until: start + 1500 })).toEqual([]);
+    expect(await all(ledger, { since: start + 500 })).toEqual([]);
+    expect(await all(ledger, { since: 0, until: start + 2000 })).toHaveLength(4);
+    store.tables.records = store.tables.records.map((record) => ({ ...record, time: 0 }));
+    expect(await all(ledger, { until: start + 5 })).toEqual([]);
     expect(await all(ledger, { kind: 'outcome' })).toHaveLength(1);
   });
 
@@ -132,7 +136,12 @@ describe('a query', () => {
   test('goes on past a key that was tampered with, and says which records it cannot open', async () => {
     const { store, sealer, ledger } = await filled();
     store.tables.keys.set(`acme/${sealer.pseudonym('acme', 'ada@example.com')}`, 'AAAA');
-    expect((await all(ledger)).map(({ sealedState }) => sealedState)).toEqual(['damaged', 'none', 'none', 'none']);
+    expect((await all(ledger)).map(({ sealedState }) => sealedState)).toEqual([
+      'damaged',
+      'open',
+      'damaged',
+      'damaged',
+    ]);
   });
 });
 
@@ -162,9 +171,9 @@ describe('the erasure of a subject', () => {
     const records = await all(ledger);
     expect(records.map(({ user, detail, sealedState }) => [user, detail, sealedState])).toEqual([
       [undefined, undefined, 'erased'],
-      ['bob', undefined, 'none'],
-      [undefined, undefined, 'none'],
-      [undefined, undefined, 'none'],
+      ['bob', undefined, 'open'],
+      [undefined, undefined, 'erased'],
+      [undefined, undefined, 'erased'],
       [undefined, 'request 17', 'open'],
     ]);
     expect(records.at(-1)).toMatchObject({
@@ -182,6 +191,24 @@ describe('the erasure of a subject', () => {
     await ledger.eraseSubject({ tenant: 'acme', user: 'ada@example.com', by: 'compliance-officer' });
     expect((await all(ledger, { user: 'bob' }))[0]?.user).toBe('bob');
     expect((await all(ledger, { tenant: 'other' }))[0]?.user).toBe('ada@example.com');
+  });
+
+  test('holds when the user comes back: old records are not theirs again', async () => {
+    const written = await filled();
+    const { ledger, sealer } = written;
+    await written.write(60, 'one', { user: 'ada@example.com', kind: 'claim', argumentsDigest: undefined as never });
+    await ledger.eraseSubject({ tenant: 'acme', user: 'ada@example.com', by: 'compliance-officer' });
+    expect(sealer.subject('acme', 'ada@example.com')).toBeInstanceOf(Promise);
+    await written.write(70, 'one', { user: 'ada@example.com' });
+    const records = await all(ledger, { user: 'ada@example.com' });
+    expect(records.map(({ kind, user, sealedState }) => [kind, user, sealedState])).toEqual([
+      ['decision', undefined, 'erased'],
+      ['decision', undefined, 'erased'],
+      ['outcome', undefined, 'erased'],
+      ['claim', undefined, 'none'],
+      ['administration', undefined, 'open'],
+      ['decision', 'ada@example.com', 'open'],
+    ]);
   });
 
   test('that cannot be recorded does not happen', async () => {

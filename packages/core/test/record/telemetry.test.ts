@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { context, diag, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Context, ContextManager, Span, Tracer, TracerProvider } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
@@ -137,6 +138,12 @@ describe('span and attribute names', () => {
       { decide: 'countersign.decide', approval: 'countersign.approval', lease: 'countersign.lease' },
       'execute_tool',
     ]);
+  });
+
+  test('each stand in docs/telemetry.md', async () => {
+    const page = await readFile(new URL('../../../../docs/telemetry.md', import.meta.url), 'utf8');
+    const names = [own, conventional, spanNames].flatMap((table) => Object.values(table));
+    expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
