@@ -154,7 +154,7 @@ function createRuntime(options: CountersignOptions): Runtime {
     recorder: createRecorder({ clock }),
     clock,
     asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
-    leases: createLeases({ providers, clock: clock.now, timeoutMs: credentialTimeoutMs }),
+    leases: createLeases({ providers, clock: () => clock.now(), timeoutMs: credentialTimeoutMs }),
     providers,
     credentialTimeoutMs,
     telemetry: createTelemetry(audit.telemetry),

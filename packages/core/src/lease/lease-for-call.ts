@@ -41,7 +41,7 @@ export async function leaseForCall(claimed: Claimed, signal?: AbortSignal): Prom
       ...(signal === undefined ? {} : { signal }),
     },
     leases: leases.map(({ lease }) => lease),
-    clock: runtime.clock.now,
+    clock: () => runtime.clock.now(),
   });
   return {
     ...claimed,
@@ -77,7 +77,10 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
   const callKey = claimed.call.facts.key;
   if (result.status === 'consent_required') {
     const message = `The user has to connect ${result.service} first.`;
-    throw new Stop({ status: 'consent_required', service: result.service, url: result.url, message, callKey }, { recorded: true });
+    throw new Stop(
+      { status: 'consent_required', service: result.service, url: result.url, message, callKey },
+      { recorded: true },
+    );
   }
   const message = messageFor('credential_unavailable');
   throw new Stop({ status: 'failed', error: result.error, message, replayed: false, callKey }, { recorded: true });
@@ -96,15 +99,17 @@ async function noteIssued(claimed: Claimed, leases: readonly IssuedLease[]): Pro
     await runtime.store.leaseIssued({
       tenant,
       id: lease.id,
-      sealedHandle: runtime.sealer.tenant(tenant).seal(credentialId, handleContext),
+      sealedHandle: runtime.sealer.tenant(tenant).seal(credentialId, handleContext(lease.id)),
       expiresAt: lease.expiresAt,
       records: [credentialDraft(claimed, lease, 'issued', residualUntil)],
     });
   }
 }
 
-/** Context under which the handle of a lease is sealed. */
-export const handleContext = 'lease|handle';
+/** Context under which the handle of a lease is sealed: a handle moved to another lease opens nothing. */
+export function handleContext(leaseId: string): string {
+  return `lease|${leaseId}|handle`;
+}
 
 async function revokeLeases(
   claimed: Claimed,
@@ -114,7 +119,8 @@ async function revokeLeases(
   const failures = new Map(failed.map(({ id, error }) => [id, error.message]));
   const records = leases.map(({ lease, residualUntil }) => {
     const failure = failures.get(lease.id);
-    return credentialDraft(claimed, lease, failure === undefined ? 'revoked' : 'revoke_failed', residualUntil, failure);
+    const ended = residualUntil === undefined ? 'revoked' : 'lapsed';
+    return credentialDraft(claimed, lease, failure === undefined ? ended : 'revoke_failed', residualUntil, failure);
   });
   return { leases: closed, records };
 }

@@ -1,0 +1,25 @@
+/**
+ * `npm run bench [-- --quick] [decision|call|framework|power]`: all comparisons of one run, as ratios. Nothing is asserted.
+ */
+import { availableParallelism, cpus } from 'node:os';
+import { trace } from '@opentelemetry/api';
+import { TracerProvider } from '@opentelemetry/sdk-trace';
+import { benchDecision } from './decision.ts';
+import { benchGuardedCall } from './guarded-call.ts';
+import { benchInFramework } from './in-framework.ts';
+import { benchPowerLoss } from './power-loss.ts';
+
+const sections = { decision: benchDecision, call: benchGuardedCall, framework: benchInFramework, power: benchPowerLoss };
+
+const quick = process.argv.includes('--quick');
+const wanted = process.argv.slice(2).filter((word) => Object.hasOwn(sections, word));
+// Spans are made and dropped: what is measured is making them, on both sides.
+trace.setGlobalTracerProvider(
+  new TracerProvider({
+    spanProcessors: [{ onStart() {}, onEnd() {}, forceFlush: async () => {}, shutdown: async () => {} }],
+  }),
+);
+process.stdout.write(`Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}\n`);
+for (const [name, section] of Object.entries(sections)) {
+  if (wanted.length === 0 || wanted.includes(name)) await section(quick);
+}
