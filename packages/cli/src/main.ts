@@ -1,4 +1,21 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
+/**
+ * The `countersign` command. What its exit codes mean: docs/cli.md.
+ * @module
+ */
+import { exitCodes, failureOf } from './exit-codes.ts';
+import { printError } from './output.ts';
+import { createProgram } from './program.ts';
 
-await new Command('countersign').description('A checkpoint in front of every tool call of an AI agent').parseAsync();
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader of a pipe (`| head`) has seen enough.
+  process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.broken);
+});
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  const failure = failureOf(error);
+  if (failure.message !== '') printError(failure, process.argv.includes('--json'));
+  process.exitCode = failure.exitCode;
+}

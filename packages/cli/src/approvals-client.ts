@@ -1,0 +1,144 @@
+/**
+ * The approvals service at the other end of HTTP, behind the same interface. What it answers is checked: it may be
+ * another program, or lie.
+ * @module
+ */
+import {
+  ApprovalConflict,
+  ApprovalNotFound,
+  ApproverError,
+  type ApprovalsService,
+  type ApprovalView,
+} from '@countersign/core';
+import { CommandFailure } from './exit-codes.ts';
+
+const timeoutMs = 15_000;
+const maxAnswerBytes = 16 * 1024 * 1024;
+
+/** @throws CommandFailure for an address to which a token should not be sent */
+export function approvalsClient(address: string): ApprovalsService {
+  const base = baseOf(address);
+  const at = (id: string, rest = ''): URL => new URL(`approvals/${encodeURIComponent(id)}${rest}`, base);
+  return {
+    async list(credential, filter = {}) {
+      const url = new URL('approvals', base);
+      if (filter.state !== undefined) url.searchParams.set('state', filter.state);
+      const { approvals } = objectOf(await ask(url, credential));
+      if (!Array.isArray(approvals)) throw strange();
+      return approvals.map((view) => viewOf(view));
+    },
+    show: async (credential, id) => viewOf(await ask(at(id), credential), id),
+    async decide(credential, { id, ...decision }) {
+      return viewOf(await ask(at(id, '/decision'), credential, decision), id);
+    },
+  };
+}
+
+function baseOf(address: string): URL {
+  const url = URL.parse(address.endsWith('/') ? address : `${address}/`);
+  if (url === null) throw new CommandFailure('usage', `${address} is no URL`);
+  const local = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(url.hostname);
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && local)) return url;
+  throw new CommandFailure(
+    'usage',
+    `${url.protocol}//${url.host}: use https, or http on this machine only; a token is sent`,
+  );
+}
+
+async function ask(url: URL, token: string, body?: object): Promise<unknown> {
+  if (!/^[A-Za-z0-9._~+/-]{1,512}=*$/.test(token)) throw new CommandFailure('refused', 'the token is no bearer token');
+  const headers = {
+    authorization: `Bearer ${token}`,
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+  };
+  const signal = AbortSignal.timeout(timeoutMs);
+  let response: Response;
+  let text: string;
+  try {
+    // A redirect would carry the token elsewhere.
+    response = await fetch(url, {
+      headers,
+      signal,
+      redirect: 'error',
+      ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
+    });
+    text = await textOf(response);
+  } catch (error) {
+    if (error instanceof CommandFailure) throw error;
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new CommandFailure('unreachable', `the approvals service at ${url.origin} did not answer: ${cause}`);
+  }
+  if (response.ok) return parse(text);
+  throw errorOf(response.status, text);
+}
+
+async function textOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > maxAnswerBytes)
+      throw new CommandFailure('unreachable', `the answer is longer than ${maxAnswerBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw strange();
+  }
+}
+
+function errorOf(status: number, text: string): Error {
+  let detail = `HTTP status ${status}`;
+  try {
+    const problem = objectOf(JSON.parse(text));
+    if (typeof problem['detail'] === 'string') detail = problem['detail'].slice(0, 500);
+  } catch {
+    // The status says enough.
+  }
+  if (status === 401 || status === 403) return new ApproverError(detail);
+  if (status === 404) return new ApprovalNotFound(detail);
+  if (status === 409) return new ApprovalConflict(detail);
+  return new CommandFailure(status >= 500 ? 'unreachable' : 'refused', `the approvals service answered: ${detail}`);
+}
+
+function strange(): CommandFailure {
+  return new CommandFailure('unreachable', 'what answered is not an approvals service');
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) throw strange();
+  return value as Readonly<Record<string, unknown>>;
+}
+
+const texts = [
+  'id',
+  'state',
+  'requester',
+  'agent',
+  'run',
+  'tool',
+  'source',
+  'capability',
+  'risk',
+  'arguments',
+  'digest',
+] as const;
+
+/** @param id the approval that was asked for: another one must not be taken for it */
+function viewOf(value: unknown, id?: string): ApprovalView {
+  const view = objectOf(value);
+  const complete =
+    texts.every((name) => typeof view[name] === 'string') &&
+    typeof view['expiresAt'] === 'number' &&
+    Number.isFinite(new Date(view['expiresAt']).getTime()) &&
+    Array.isArray(view['delegation']) &&
+    view['delegation'].every((agent) => typeof agent === 'string') &&
+    Array.isArray(view['votes']);
+  if (!complete || (id !== undefined && view['id'] !== id)) throw strange();
+  return view as unknown as ApprovalView;
+}

@@ -1,0 +1,18 @@
+import type { Command } from 'commander';
+import { openLedger } from '@countersign/core';
+import { keyFrom, withStore } from '../files.ts';
+import { queryOf, withQueryOptions, type QueryOptions } from '../ledger-options.ts';
+import { printableJson, printLine } from '../output.ts';
+
+/** `countersign audit export`: JSON Lines, one record each. Copies are out of reach of a later erasure. */
+export function exportCommand(group: Command): void {
+  withQueryOptions(group.command('export').description('print records as JSON Lines')).action(exportRecords);
+}
+
+async function exportRecords(options: QueryOptions): Promise<void> {
+  const key = keyFrom(options.keyFile);
+  await withStore(options.store, async (store) => {
+    for await (const record of openLedger({ store, key }).query(queryOf(options)))
+      await printLine(printableJson(record));
+  });
+}

@@ -1,0 +1,44 @@
+/**
+ * Files that the user names. One that is missing ends the command before anything would be created in its place.
+ * @module
+ */
+import type { KeyObject } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { readKeyFile, readPrivateFile, type Store } from '@countersign/core';
+import { sqliteStore } from '@countersign/core/sqlite';
+import { CommandFailure } from './exit-codes.ts';
+
+const maxTokenFileBytes = 1024;
+
+export function requireFile(kind: string, path: string): string {
+  if (existsSync(path)) return path;
+  throw new CommandFailure('unreachable', `there is no ${kind} at ${path}`);
+}
+
+/** Runs `task` on the store, and closes it whatever happens. */
+export async function withStore<Result>(path: string, task: (store: Store) => Promise<Result>): Promise<Result> {
+  const store = sqliteStore({ path: requireFile('store', path) });
+  try {
+    return await task(store);
+  } finally {
+    await store.close();
+  }
+}
+
+export function keyFrom(path: string): KeyObject {
+  return readKeyFile(requireFile('key file', path));
+}
+
+/** A bearer token (RFC 6750) in a file of mode 0600. */
+export function tokenFrom(path: string): string {
+  return readPrivateFile(requireFile('token file', path), maxTokenFileBytes).toString('latin1').trim();
+}
+
+export function jsonFrom(kind: string, path: string): unknown {
+  const text = readFileSync(requireFile(kind, path), 'utf8');
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CommandFailure('usage', `${path} is not JSON`);
+  }
+}
