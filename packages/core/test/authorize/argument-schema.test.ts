@@ -125,6 +125,12 @@ function uniqueList(bounds: ArgumentSchema): ArgumentSchema {
   return { properties: { a: { type: 'array', items: {}, uniqueItems: true, ...bounds } } };
 }
 
+test('a schema that is good enough for a condition is not for that reason a constraint', () => {
+  const untyped = { properties: { a: { maximum: 1 } } };
+  const document = oneTool({ when: [{ arguments: untyped, risk: 'high' }], arguments: untyped });
+  expect(refusalOf(document).map(({ path }) => path)).toEqual(['/tools/act/arguments']);
+});
+
 test('what JSON Schema offers for constraints is there', () => {
   const schema: ArgumentSchema = {
     $defs: { id: { type: 'string', minLength: 2, maxLength: 4 } },

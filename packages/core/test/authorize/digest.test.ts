@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { verifies } from '../../../../test/verifies.ts';
 import { definePolicy } from '../../src/authorize/policy.ts';
-import type { PolicyDocument } from '../../src/authorize/policy-document.ts';
+import type { GrantEntry, PolicyDocument } from '../../src/authorize/policy-document.ts';
 import { ask, oneTool, policyDocument } from './support.ts';
 
 const delegated = { delegation: ['lead'] };
@@ -78,6 +78,15 @@ describe('the rule digest', () => {
       expect(ruleDigestOf({ ...base(), ...change })).not.toBe(ruleDigestOf(base()));
     });
   }
+
+  test('covers every grant of the capability, in any order', () => {
+    const digest = (...capabilities: GrantEntry[]) => ruleDigestOf({ ...base(), users: { alice: { capabilities } } });
+    const third = { capability: 'svc:thing:act', arguments: { maxProperties: 1 } };
+    const all = ['svc:thing:act', ...constrained, third] as const;
+    expect(digest(...all)).toBe(digest(...all.toReversed()));
+    const shorter = [0, 1, 2].map((index) => digest(...all.toSpliced(index, 1)));
+    expect(new Set([digest(...all), ...shorter]).size).toBe(4);
+  });
 
   test('differs between a grant of the agent and one of the user', () => {
     const strict = { capabilities: constrained };
