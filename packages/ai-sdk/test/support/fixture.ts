@@ -12,6 +12,7 @@ import {
   type CountersignOptions,
   type Gate,
   type PolicyDocument,
+  type Store,
 } from '@countersign/core';
 import { sqliteStore } from '@countersign/core/sqlite';
 import { onTestFinished } from 'vitest';
@@ -51,8 +52,8 @@ export interface Fixture {
   readonly approvals: Approvals;
   /** Alice, by the agent `support`, in `run-1`. */
   readonly gate: Gate;
-  /** Another gate on the same store, as another request of the same chat would make. */
-  again(): Gate;
+  /** The same chat after a restart: another instance with another handle on the same file. */
+  restarted(): Gate;
   /** Decides on everything that waits, as Carol. Answers the ids. */
   decide(verdict: 'approve' | 'reject'): Promise<readonly string[]>;
   /** `kind:event` of every record. */
@@ -64,9 +65,15 @@ export const aliceAsApprover = 'alice-token';
 
 export function fixture(more: Partial<CountersignOptions> = {}): Fixture {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-ai-sdk-'));
-  const store = sqliteStore({ path: join(directory, 'store.db') });
+  const stores: Store[] = [];
+  const openStore = (): Store => {
+    const opened = sqliteStore({ path: join(directory, 'store.db') });
+    stores.push(opened);
+    return opened;
+  };
+  const store = openStore();
   onTestFinished(async () => {
-    await store.close();
+    for (const opened of stores) await opened.close();
     rmSync(directory, { recursive: true, force: true });
   });
   const key = randomBytes(32);
@@ -85,20 +92,21 @@ export function fixture(more: Partial<CountersignOptions> = {}): Fixture {
     },
     audit: { key },
   });
-  const countersign = createCountersign({
+  const options: CountersignOptions = {
     policy: definePolicy(document),
     store,
     audit: { key },
     approvals: { keys: [approvals.publicKey] },
     timeouts: { settleMs: 500, authorizeMs: 200, approvalMs: 5_000 },
     ...more,
-  });
-  const again = (): Gate => countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
+  };
+  const countersign = createCountersign(options);
+  const chat = { tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' };
   return {
     countersign,
     approvals,
-    gate: again(),
-    again,
+    gate: countersign.gate(chat),
+    restarted: () => createCountersign({ ...options, store: openStore() }).gate(chat),
     async decide(verdict) {
       const waiting = await approvals.list(carol, { state: 'pending' });
       for (const { id, digest } of waiting) await approvals.decide(carol, { id, verdict, digest });
