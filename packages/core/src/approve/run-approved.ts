@@ -28,7 +28,8 @@ export interface RunnableTool {
   readonly codec?: ResultCodec<unknown>;
 }
 
-export type RunnableTools = Readonly<Record<string, RunnableTool | { readonly [runnable]?: RunnableTool }>>;
+/** By name: tools that an adapter guarded, whose own types do not show that they carry {@link runnable}, or a `RunnableTool`. */
+export type RunnableTools = Readonly<Record<string, RunnableTool | object>>;
 
 export interface RunOptions {
   readonly tools: RunnableTools;
@@ -83,7 +84,7 @@ async function runApproved(runtime: Runtime, approval: StoredApproval, principal
 /** Name, source and schema must be those that were approved: a tool that changed since is another tool. */
 function findTool(tools: RunnableTools, wanted: ToolIdentity): RunnableTool | undefined {
   const entry = Object.hasOwn(tools, wanted.name) ? tools[wanted.name] : undefined;
-  const tool = entry !== undefined && runnable in entry ? entry[runnable] : (entry as RunnableTool | undefined);
+  const tool = (entry !== undefined && runnable in entry ? entry[runnable] : entry) as RunnableTool | undefined;
   if (tool?.identity === undefined) return undefined;
   const { name, source, schemaDigest } = tool.identity;
   return name === wanted.name && source === wanted.source && schemaDigest === wanted.schemaDigest ? tool : undefined;
