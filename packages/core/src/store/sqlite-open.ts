@@ -45,7 +45,13 @@ function createPrivately(path: string): void {
 }
 
 function prepare(database: DatabaseSync, path: string, lockTimeoutMs: number): void {
-  database.exec(`PRAGMA busy_timeout = ${lockTimeoutMs}; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON`);
+  database.exec(`
+    PRAGMA busy_timeout = ${lockTimeoutMs};
+    PRAGMA trusted_schema = OFF;
+    PRAGMA foreign_keys = ON;
+    -- Without this, INSERT OR REPLACE deletes a row and no trigger sees it.
+    PRAGMA recursive_triggers = ON;
+  `);
   checkKind(database, path);
   const mode = number(database, 'PRAGMA journal_mode = WAL', 'journal_mode');
   if (mode !== 'wal') {

@@ -24,7 +24,9 @@ type Statements = ReturnType<typeof prepareStatements>;
 function prepareStatements(database: DatabaseSync) {
   return {
     chain: database.prepare('SELECT chain FROM writers WHERE tenant = ? AND writer = ?'),
-    register: database.prepare('INSERT INTO writers (tenant, writer) VALUES (?, ?)'),
+    // Past the records too: a chain whose writer somebody deleted must not be continued under another name.
+    register: database.prepare(`INSERT INTO writers (tenant, writer, chain) SELECT ?, ?, 1 + max(
+      coalesce((SELECT max(chain) FROM writers), 0), coalesce((SELECT max(id) >> 32 FROM records), 0))`),
     append: database.prepare(
       'INSERT INTO records (id, tenant, time, kind, event, call, body, hash) VALUES ((? << 32) | ?, ?, ?, ?, ?, ?, ?, ?)',
     ),
