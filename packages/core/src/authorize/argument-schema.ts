@@ -37,13 +37,18 @@ export interface SchemaCompiler {
   compile(schema: ArgumentSchema, use: SchemaUse, path: string, issues: PolicyIssue[]): ArgumentCheck | undefined;
 }
 
+/** One compiler per policy: an engine keeps what it compiled for as long as it lives. */
 export function createSchemaCompiler(): SchemaCompiler {
+  const engines: Readonly<Record<SchemaUse, Ajv2020>> = {
+    constraint: createEngine({ strictTypes: true }),
+    condition: createEngine({ strictTypes: false }),
+  };
   const compiled = new Map<string, Compiled>();
 
   return {
     compile(schema, use, path, issues) {
       const text = JSON.stringify(schema);
-      const known = compiled.get(`${use} ${text}`) ?? compileOnce(schema, text, use);
+      const known = compiled.get(`${use} ${text}`) ?? compileOnce(engines[use], schema, text, use);
       compiled.set(`${use} ${text}`, known);
       for (const issue of known.issues) issues.push({ path: `${path}${issue.path}`, message: issue.message });
       return known.check;
@@ -56,27 +61,28 @@ interface Compiled {
   readonly issues: readonly PolicyIssue[];
 }
 
-/** Making an engine costs more than most schemas, so they are shared; each forgets a schema once it is compiled. */
-const engines = new Map<SchemaUse, Ajv2020>();
-
-function engineFor(use: SchemaUse): Ajv2020 {
-  const engine = engines.get(use) ?? createEngine({ strictTypes: use === 'constraint' });
-  engines.set(use, engine);
-  return engine;
-}
-
-function compileOnce(schema: ArgumentSchema, text: string, use: SchemaUse): Compiled {
-  const issues = text.length > maxSchemaLength ? [tooLong] : inspectSchema(schema);
+function compileOnce(engine: Ajv2020, schema: ArgumentSchema, text: string, use: SchemaUse): Compiled {
+  let issues = text.length > maxSchemaLength ? [tooLong] : inspectSchema(schema);
+  if (issues.length === 0) issues = checkKeywords(schema);
   if (issues.length > 0) return { check: undefined, issues };
-  // Arguments are an object; a constraint on their members must not pass where there are none.
-  const root = use === 'constraint' && !Object.hasOwn(schema, 'type') ? { type: 'object', ...schema } : { ...schema };
   try {
-    return { check: engineFor(use).compile(root) as ArgumentCheck, issues };
+    // Arguments are an object; a constraint on their members must not pass where there are none.
+    const root = use === 'constraint' && !Object.hasOwn(schema, 'type') ? { type: 'object', ...schema } : schema;
+    return { check: engine.compile(root) as ArgumentCheck, issues };
   } catch (error) {
     return { check: undefined, issues: [{ path: '', message: explainCompileError(error) }] };
-  } finally {
-    engineFor(use).removeSchema(root);
   }
+}
+
+let metaSchema: Ajv2020 | undefined;
+
+/** What the meta-schema says about the values of keywords. */
+function checkKeywords(schema: ArgumentSchema): PolicyIssue[] {
+  metaSchema ??= new Ajv2020({ logger: false });
+  if (metaSchema.validateSchema(schema) === true) return [];
+  const [error] = metaSchema.errors ?? [];
+  metaSchema.errors = null;
+  return [{ path: error?.instancePath ?? '', message: error?.message ?? 'this is no JSON Schema' }];
 }
 
 function createEngine({ strictTypes }: { strictTypes: boolean }): Ajv2020 {
@@ -87,6 +93,9 @@ function createEngine({ strictTypes }: { strictTypes: boolean }): Ajv2020 {
     strictRequired: false,
     allowUnionTypes: true,
     ownProperties: true,
+    // Done in `checkKeywords`, by an engine that all policies share.
+    validateSchema: false,
+    meta: false,
     addUsedSchema: false,
     logger: false,
     code: { regExp: linear },

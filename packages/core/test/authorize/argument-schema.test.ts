@@ -80,6 +80,7 @@ describe('a schema is refused', () => {
     ['with a reference to nothing', { $ref: '#/$defs/constructor' }, 'no definition "constructor"'],
     ['with recursion', { $defs: { a: { not: { $ref: '#/$defs/a' } } } }, 'refers to itself'],
     ['with definitions that multiply', { $defs: doubling, $ref: '#/$defs/d0' }, 'more than 10000 subschemas'],
+    ['of a dialect of its own', { $schema: 'https://example.com/dialect' }, '"$schema" is not taken'],
     ['with an $id', { $id: 'https://example.com/a' }, '"$id" is not taken'],
     ['with a dynamic reference', { $dynamicRef: '#a' }, '"$dynamicRef" is not taken'],
     // A validator that answers with a promise would answer with something true.
