@@ -32,8 +32,7 @@ export async function fileApproval(context: GateContext, call: PreparedCall, dec
     throw denied('approval_unverified', { callKey: call.facts.key, capability: decision.capability, detail: 'no approvals are configured' });
   }
   const approval = newApproval(context, call, decision);
-  const span = runtime.telemetry.approval(traced(context, call));
-  const result = await runtime.store.observe({
+  const input = {
     call: call.facts,
     origin: call.origin,
     verdict: 'review',
@@ -44,6 +43,11 @@ export async function fileApproval(context: GateContext, call: PreparedCall, dec
       context.draft(decisionEvent(call.facts, decision, call.arguments.view)),
       context.draft(approvalEvent({ ...approval, call: call.facts }, 'opened')),
     ],
+  } as const;
+  const span = runtime.telemetry.approval(traced(context, call));
+  const result = await runtime.store.observe(input).catch((error: unknown) => {
+    span.fail(error);
+    throw error;
   });
   const found = result.status === 'observed' ? result.approval : undefined;
   span.end(found === undefined ? {} : { approval: found.id, approvalState: found.state, approvalMode: found.mode });

@@ -74,11 +74,11 @@ export async function* streamBody<Value>(
   return finish(span, await settleCompleted(leased, last as Value, codec));
 }
 
-function toolSpan({ context, call, decision, approval }: Leased): ToolSpan {
+function toolSpan({ context, call, decision, approval, intent }: Leased): ToolSpan {
   const span = context.runtime.telemetry.execute(traced(context, call), call.arguments.view);
   const { risk, policyVersion, ruleDigest, verdict } = decision;
   span.annotate({
-    ...{ risk, policyVersion, ruleDigest, verdict },
+    ...{ risk, policyVersion, ruleDigest, verdict, records: [intent] },
     ...(decision.capability === undefined ? {} : { capability: decision.capability }),
     ...(approval === undefined ? {} : { approval: approval.id, approvalState: approval.state }),
   });

@@ -1,7 +1,7 @@
 /**
  * A store in the memory of one process, for tests, demonstrations and short scripts. Everything is gone with the
- * process: even `process`, the weakest durability there is a word for, is more than it has. A claim that asks for
- * `power` is refused, so nothing of high risk runs on it.
+ * process, grants and approvals together, so that no restart brings a consumed grant back: that is what `power` guards
+ * against, and why a claim that asks for it is served. The ledger is gone all the same.
  * @module
  */
 import { StoreError } from '../errors.ts';
@@ -28,11 +28,8 @@ function memoryRunner(log: UndoLog, undone: () => void): Runner {
       checkOpen();
       return operation();
     },
-    async write(operation, durability) {
+    async write(operation) {
       checkOpen();
-      if (durability === 'power') {
-        throw new StoreError('memoryStore() does not survive power loss, as this call requires: use sqliteStore()');
-      }
       try {
         return operation();
       } catch (error) {

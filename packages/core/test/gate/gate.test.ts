@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { verifies } from '../../../../test/verifies.ts';
-import { createCountersign, currentCall, type Authorizer, type Outcome } from '../../src/index.ts';
+import { createCountersign, currentCall, type Authorizer, type Outcome, type PrincipalInput } from '../../src/index.ts';
 import { callTo, counted, fixture } from '../support/fixture.ts';
 
 async function kinds(f: ReturnType<typeof fixture>, tenant = 'acme'): Promise<string[]> {
@@ -82,7 +82,7 @@ describe('a low-risk call', () => {
 });
 
 describe('denials', () => {
-  const cases: readonly [string, string, Parameters<ReturnType<typeof fixture>['countersign']['gate']>[0], string][] = [
+  const cases: readonly [string, string, PrincipalInput & { run: string }, string][] = [
     ['an unknown tenant', 'tenant_unknown', { tenant: 'nowhere', user: 'alice', agent: 'support', run: 'r' }, 'read'],
     ['an unknown agent', 'agent_unknown', { tenant: 'acme', user: 'alice', agent: 'constructor', run: 'r' }, 'read'],
     ['an unknown user', 'user_unknown', { tenant: 'acme', user: 'eve', agent: 'support', run: 'r' }, 'read'],
