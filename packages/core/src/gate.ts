@@ -5,7 +5,7 @@
  * @module
  */
 import { approve, approved, fileApproval } from './approve/review.ts';
-import { authorize, raised, redecide } from './authorize/authorize-call.ts';
+import { authorize, raised, recordSeen, redecide } from './authorize/authorize-call.ts';
 import type { CheckResult, Outcome, ToolCall } from './call.ts';
 import { claim } from './execute/claim.ts';
 import type { Decoder } from './execute/codec.ts';
@@ -21,6 +21,11 @@ import type { Runtime } from './runtime.ts';
 import { asStop, refusedDecision, type Stop } from './stop.ts';
 import type { StoredApproval } from './store/store.ts';
 
+export interface CheckOptions {
+  /** The framework pauses this call for a reason of its own, and will resume it also when the decision is `allow`. */
+  readonly pauses?: boolean;
+}
+
 export interface Gate {
   readonly principal: Principal;
   readonly run: string;
@@ -28,7 +33,7 @@ export interface Gate {
    * Decides and, under review, opens or finds the approval. Runs nothing and never rejects. Idempotent per call key:
    * evaluating the same call again under the same policy adds no record.
    */
-  check(call: ToolCall): Promise<CheckResult>;
+  check(call: ToolCall, options?: CheckOptions): Promise<CheckResult>;
   /** Runs `body` once, if the call is authorized, approved, claimed and leased. Never rejects: a throw of the body is `failed`. */
   execute<Result>(call: ToolCall, body: Body<Result>, options?: ExecuteOptions<Result>): Promise<Outcome<Result>>;
   /** As `execute`, for a body that yields. Yields nothing unless the body runs; returns the outcome, whose result is the last value. */
@@ -44,7 +49,7 @@ export function createGate(runtime: Runtime, principal: Principal, run: string):
   const gate: Gate = {
     principal,
     run,
-    check: (call) => check(identify, call),
+    check: (call, options) => check(identify, call, options),
     async execute(call, body, options = {}) {
       const admitted = await admit(identify, call, options as AdmitOptions);
       return 'stopped' in admitted ? (admitted.stopped.outcome as Outcome<never>) : runBody(admitted, body, options);
@@ -111,14 +116,17 @@ export async function admitPrepared(context: GateContext, call: PreparedCall, op
   return leaseForCall(reclaimed, options.signal);
 }
 
-async function check(identify: Identify, call: ToolCall): Promise<CheckResult> {
+async function check(identify: Identify, call: ToolCall, options: CheckOptions = {}): Promise<CheckResult> {
   let context: GateContext | undefined;
   let prepared: PreparedCall | undefined;
   try {
     context = await identify();
     prepared = prepareCall(context.principal, context.run, call);
     const decision = await authorize(context, prepared);
-    if (decision.verdict !== 'review') return { decision, message: messageFor('permitted') };
+    if (decision.verdict !== 'review') {
+      if (options.pauses === true) await recordSeen(context, prepared, decision);
+      return { decision, message: messageFor('permitted') };
+    }
     const approval = await fileApproval(context, prepared, decision);
     if (approval.state !== 'pending') approved(context, prepared, approval);
     const { id, state, mode } = approval;

@@ -11,7 +11,7 @@ export type {
   InboxEntry,
   TimeoutOptions,
 } from './countersign.ts';
-export type { Gate } from './gate.ts';
+export type { CheckOptions, Gate } from './gate.ts';
 export { maxRisk } from './call.ts';
 export type {
   ApprovalMode,

@@ -53,6 +53,26 @@ async function recordedDenial(context: GateContext, call: PreparedCall, decision
 }
 
 /**
+ * Writes down that a permitted call was made, for a framework that pauses it for reasons of its own: resumed without
+ * this record it would be a call that was never made.
+ * @throws Stop when it is itself resumed and has no such record, or its id was used before
+ */
+export async function recordSeen(context: GateContext, call: PreparedCall, decision: Decision): Promise<void> {
+  const { store, clock } = context.runtime;
+  const observed = await store.observe({
+    call: call.facts,
+    origin: call.origin,
+    verdict: 'allow',
+    now: clock.now(),
+    maxPendingPerRun: 0,
+    records: [context.draft(decisionEvent(call.facts, decision, call.arguments.view))],
+  });
+  if (observed.status === 'refused') {
+    throw denied(observed.code, { callKey: call.facts.key, capability: decision.capability });
+  }
+}
+
+/**
  * The decision at the moment of the claim. Time may have passed since the first one: the policy in force now must
  * permit the call, and an approval holds only for the rules it was given under.
  * @throws Stop when the policy now denies, or is not the one that the approval was given under

@@ -119,7 +119,7 @@ function observe({ tables, append }: Context, input: ObserveInput): ObserveResul
 
   const fresh = row === undefined || opening !== undefined;
   const { drafts, decisions } = unrecorded(row, input.records);
-  const state: CallState = begun ? row.call.state : verdict === 'review' ? 'review' : 'denied';
+  const state = begun ? row.call.state : observedState(verdict, row?.call.state);
   const seen: StoredCall = {
     ...(row?.call ?? factsOf(call)),
     state,
@@ -138,6 +138,12 @@ function observe({ tables, append }: Context, input: ObserveInput): ObserveResul
     ...(approval === undefined ? {} : { approval }),
     opened: opening !== undefined,
   };
+}
+
+/** Permission does not take back what was said before: a review stays one until its approval is claimed. */
+function observedState(verdict: ObserveInput['verdict'], before: CallState | undefined): CallState {
+  if (verdict === 'allow') return before ?? 'seen';
+  return verdict === 'review' ? 'review' : 'denied';
 }
 
 function claim({ tables, append }: Context, input: ClaimInput): ClaimResult {

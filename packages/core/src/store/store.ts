@@ -88,11 +88,14 @@ export interface StoredApproval extends NewApproval {
   readonly votes: readonly Vote[];
 }
 
-/** First sight or re-evaluation of a call whose verdict is `deny` or `review`. Idempotent per call key. */
+/**
+ * First sight or re-evaluation of a call that does not simply run: its verdict is `deny` or `review`, or its framework
+ * pauses it although the verdict is `allow`. Idempotent per call key.
+ */
 export interface ObserveInput {
   readonly call: CallFacts;
   readonly origin: 'model' | 'resume';
-  readonly verdict: 'deny' | 'review';
+  readonly verdict: 'allow' | 'deny' | 'review';
   readonly now: number;
   /** Opened for a `review` when the call has no approval yet. */
   readonly approval?: NewApproval;
