@@ -103,7 +103,7 @@ async function needsApproval(site: Site, input: unknown, options: CallOptions): 
   try {
     const gate = await resolve(site, options);
     if (gate === undefined) return own;
-    const { approval } = await gate.check(callOf(site, input, options));
+    const { approval } = await gate.check(callOf(site, input, options), { pauses: own });
     const pauses = approval?.mode === 'blocking' && (approval.state === 'pending' || approval.state === 'approved');
     return own || (pauses && !site.wait);
   } catch {

@@ -183,6 +183,45 @@ describe('a blocking approval', () => {
   });
 });
 
+describe("a tool's own rule", () => {
+  const askedBy = (ran: unknown[], gate: Gate) =>
+    guardTools({ read: tool({ needsApproval: true, inputSchema: z.object({ id: z.number() }), execute: ({ id }) => ran.push(id) }) }, gate);
+  const read: MockTurn = [{ name: 'read', id: 'c1', input: { id: 7 } }];
+
+  verifies(['ADP-1', 'APR-8'], 'still pauses a call that the policy permits; resumed it runs once, also after a restart', async () => {
+    const { gate, restarted, kinds } = fixture();
+    const ran: unknown[] = [];
+    const first = await generateText({ model: mockModel([read]), tools: askedBy(ran, gate), messages: [...start] });
+    expect(shown(first.content)).toEqual([['tool-approval-request']]);
+    const messages = answer([...start, ...overTheWire(first.responseMessages)], true);
+    for (let time = 0; time < 2; time += 1) {
+      const model = mockModel(['ok']);
+      await generateText({ model, tools: askedBy(ran, restarted()), messages });
+      expect(JSON.stringify(model.doGenerateCalls[0]?.prompt)).toContain('"output":{"type":"json","value":1}');
+    }
+    expect(ran).toEqual([7]);
+    expect((await kinds()).toSorted()).toEqual(['claim:claimed', 'decision:allow', 'outcome:completed']);
+  });
+
+  test('that fails asks a person, and does not end the run', async () => {
+    const needsApproval = (): boolean => {
+      throw new Error('down');
+    };
+    const tools = guardTools({ read: tool({ needsApproval, inputSchema: z.object({ id: z.number() }), execute: ({ id }) => id }) }, fixture().gate);
+    const result = await generateText({ model: mockModel([read]), tools, prompt: 'x' });
+    expect(shown(result.content)).toEqual([['tool-approval-request']]);
+  });
+
+  test('cannot stand in for the approval that the policy asks for', async () => {
+    const { gate } = fixture();
+    const ran: unknown[] = [];
+    const raw = { deploy: tool({ needsApproval: () => false, inputSchema: z.object({}), execute: () => ran.push(1) }) };
+    const result = await generateText({ model: mockModel([[{ name: 'deploy' }]]), tools: guardTools(raw, gate), prompt: 'x' });
+    expect(shown(result.content)).toEqual([['tool-approval-request']]);
+    expect(ran).toEqual([]);
+  });
+});
+
 describe('answers in a chat become votes', () => {
   async function asked(f: ReturnType<typeof fixture>, approved: boolean): Promise<ModelMessage[]> {
     return answer((await request(f.gate, [], start, [refund])).messages, approved);
