@@ -38,10 +38,16 @@ export function sourceOf(tool: AnyTool): string {
   return typeof client === 'string' && client !== '' ? `mcp:${client}` : 'local';
 }
 
-export const whyUngovernable: Readonly<Record<Exclude<ToolKind, 'executable'>, string>> = {
+const reasons: Readonly<Record<ToolKind, string | undefined>> = {
+  executable: undefined,
   provider: 'runs at the model provider: no gate can stand in front of it',
   client: 'has no execute function: it runs in the client, where no gate can stand in front of it',
 };
+
+/** Why no gate can stand in front of a tool, where that is so. */
+export function whyUngovernable(tool: AnyTool): string | undefined {
+  return isToolSearch(tool) ? 'names deferred tools of the same set; the SDK replaces its execute function' : reasons[kindOf(tool)];
+}
 
 /** `toolSearch()` of the SDK, which replaces its own `execute` on every step. It only names tools of the same set. */
 export function isToolSearch(tool: object): boolean {
