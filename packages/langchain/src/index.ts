@@ -1,1 +1,12 @@
-export {};
+/**
+ * Countersign for LangChain and LangGraph.
+ * @module
+ */
+export { guardTool, guardTools } from './guard-tools.ts';
+export type { Guarded, GuardOptions } from './guard-tools.ts';
+export { countersignMiddleware } from './middleware.ts';
+export type { MiddlewareOptions } from './middleware.ts';
+export { CountersignCallbackHandler } from './callback-handler.ts';
+export { inventoryOf } from './inventory-of.ts';
+export type { CountersignInterrupt } from './run-guarded.ts';
+export type { ToolContext, ToolGateSource } from './tool-context.ts';

@@ -1,0 +1,99 @@
+/**
+ * For `createAgent`: guards whatever reaches its tool node, offers only what is permitted, and keeps the treatment of
+ * errors that agents without such middleware have.
+ * @module
+ */
+import { CountersignError, resolveGate } from '@countersign/core';
+import { getContextVariable, registerConfigureHook, setContextVariable } from '@langchain/core/context';
+import { ToolMessage } from '@langchain/core/messages';
+import { isGraphBubbleUp } from '@langchain/langgraph';
+import { createMiddleware, MiddlewareError, ToolInvocationError, type AgentMiddleware } from 'langchain';
+import { ReplacedToolHandler } from './callback-handler.ts';
+import { guardTool, type GuardOptions } from './guard-tools.ts';
+import { langchainState, type PauseSlot } from './guarded-state.ts';
+import { textOf, type ToolGateSource } from './tool-context.ts';
+import { kindOf, serverToolName, type AnyTool } from './tool-kind.ts';
+
+export interface MiddlewareOptions extends GuardOptions {
+  /**
+   * Tools that run at the model's provider and may be offered all the same, by `type` (`mcp:<server_label>` for hosted MCP
+   * servers): to principals whom the policy permits a tool of that name. No gate sees their calls. Default: none.
+   */
+  readonly allowServerTools?: readonly string[];
+  /**
+   * What an error of a tool becomes. `message` (default): what an agent without tool middleware makes of it, a message to
+   * the model. `throw`: what an agent with other tool middleware makes of it, the end of the run.
+   */
+  readonly toolErrors?: 'message' | 'throw';
+}
+
+/** Put it first in `middleware`: so it sees the tools before the others, and what they make of a pause after them. */
+export function countersignMiddleware(source: ToolGateSource, options: MiddlewareOptions = {}): AgentMiddleware {
+  const guardedTools = new WeakMap<object, AnyTool>();
+  const guard = (tool: AnyTool): AnyTool => {
+    const guarded = guardedTools.get(tool) ?? guardTool(tool, source, options);
+    guardedTools.set(tool, guarded);
+    return guarded;
+  };
+  return createMiddleware({
+    name: 'Countersign',
+    async wrapModelCall(request, handler) {
+      return handler({ ...request, tools: await offered(request.tools, source, options, request.runtime) });
+    },
+    async wrapToolCall(request, handler) {
+      const slot: PauseSlot = {};
+      try {
+        const tool = request.tool === undefined ? undefined : guard(request.tool);
+        const answer = await langchainState().pause.run(slot, async () => {
+          watchForReplacedTools();
+          return handler({ ...request, tool } as typeof request);
+        });
+        if (slot.signal !== undefined) throw slot.signal;
+        return answer;
+      } catch (error) {
+        if (slot.signal !== undefined) throw slot.signal;
+        if (!becomesMessage(error, options, request.runtime.signal)) throw error;
+        return errorMessage(error, request.toolCall);
+      }
+    },
+  }) as AgentMiddleware;
+}
+
+async function offered(
+  tools: readonly AnyTool[],
+  source: ToolGateSource,
+  { allowServerTools = [] }: MiddlewareOptions,
+  runtime: object,
+): Promise<AnyTool[]> {
+  const { context, configurable = {} } = runtime as { context?: unknown; configurable?: Record<string, unknown> };
+  const threadId = textOf(configurable['thread_id']);
+  const gate = await resolveGate(source, { configurable, context, threadId, toolName: undefined, toolCallId: undefined });
+  const permitted = new Set(gate?.permittedTools() ?? []);
+  return tools.filter((tool) => {
+    if (kindOf(tool) !== 'server') return permitted.has(String((tool as { name?: unknown }).name));
+    const name = serverToolName(tool);
+    return allowServerTools.includes(name) && permitted.has(name);
+  });
+}
+
+const replacedToolHandler = new ReplacedToolHandler();
+
+/** Holds for this asynchronous context only. */
+function watchForReplacedTools(): void {
+  if (getContextVariable(replacedToolHandler.name) !== undefined) return;
+  registerConfigureHook({ contextVar: replacedToolHandler.name, inheritable: false });
+  setContextVariable(replacedToolHandler.name, replacedToolHandler);
+}
+
+/** Pauses, aborts and errors of other middleware stay what they are, and so do errors that LangChain itself answers. */
+function becomesMessage(error: unknown, { toolErrors = 'message' }: MiddlewareOptions, signal: AbortSignal | undefined): boolean {
+  if (isGraphBubbleUp(error) || signal?.aborted === true || MiddlewareError.isInstance(error)) return false;
+  if (ToolInvocationError.isInstance(error)) return false;
+  return toolErrors === 'message' || error instanceof CountersignError;
+}
+
+/** In the words of the tool node of `createAgent`. */
+function errorMessage(error: unknown, call: { readonly id?: string | undefined; readonly name: string }): ToolMessage {
+  const content = error instanceof CountersignError ? error.message : `${String(error)}\n Please fix your mistakes.`;
+  return new ToolMessage({ content, tool_call_id: call.id ?? '', name: call.name, status: 'error' });
+}
