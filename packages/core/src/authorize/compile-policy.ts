@@ -5,6 +5,7 @@
 import type { PolicyIssue } from '../errors.ts';
 import { createSchemaCompiler } from './argument-schema.ts';
 import { checkStructure } from './check-structure.ts';
+import { compileFunctions } from './compile-functions.ts';
 import { createGrantCompiler } from './compile-grants.ts';
 import { compileTools } from './compile-tools.ts';
 import type { Compilation } from './compile-tools.ts';
@@ -39,6 +40,7 @@ export function compilePolicy(source: unknown): CompileResult {
     digest,
     tenants: new Set(document.tenants),
     tools,
+    functions: compileFunctions(compilation, { tools, ...holders }),
     ...holders,
   };
   return { policy, issues };

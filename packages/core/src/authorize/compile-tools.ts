@@ -39,7 +39,7 @@ export function compileTools(compilation: Compilation): Map<string, CompiledTool
   return tools;
 }
 
-function compileTool(
+export function compileTool(
   compilation: Compilation,
   name: string,
   entry: ToolEntry,

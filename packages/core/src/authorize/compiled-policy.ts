@@ -62,6 +62,8 @@ export interface CompiledPolicy {
   readonly digest: string;
   readonly tenants: ReadonlySet<string>;
   readonly tools: ReadonlyMap<string, CompiledTool>;
+  /** By capability, for functions that are in no framework. */
+  readonly functions: ReadonlyMap<string, CompiledTool>;
   readonly agents: ReadonlyMap<string, GrantTable>;
   readonly users: ReadonlyMap<string, CompiledUser>;
 }

@@ -6,6 +6,7 @@
  */
 import type { Decision, ToolIdentity } from '../call.ts';
 import type { Subject } from './authorize.ts';
+import { functionSource } from './compile-functions.ts';
 import { riskStatement } from './compiled-policy.ts';
 import type {
   CompiledCondition,
@@ -38,7 +39,7 @@ function evaluate(policy: CompiledPolicy, subject: Subject, identity: ToolIdenti
   if (user === undefined) return denied(policy, { code: 'user_unknown', name: userId });
   if (!user.active) return denied(policy, { code: 'user_inactive', name: userId });
 
-  const tool = policy.tools.get(identity.name);
+  const tool = (identity.source === functionSource ? policy.functions : policy.tools).get(identity.name);
   if (tool === undefined) return denied(policy, { code: 'tool_unmapped', name: identity.name });
   if (identity.source !== tool.source) {
     return deniedTool(policy, tool, { code: 'tool_source_mismatch', tool, source: identity.source }, tool.digest);

@@ -11,6 +11,8 @@ import type { RecordFilter } from './store.ts';
 import type { RecordTable } from './tables.ts';
 
 const maxSeq = 0xffff_ffff;
+/** How many chains are remembered. */
+const maxChains = 10_000;
 const lastOfChain = `SELECT max(id) FROM records WHERE id BETWEEN chain << 32 AND (chain << 32) + ${maxSeq}`;
 /** The first record of each chain, by one look into the key for each. */
 const firstRecords = `WITH RECURSIVE firsts (id) AS (
@@ -50,11 +52,18 @@ function prepareStatements(database: DatabaseSync) {
 
 export function sqliteRecords(database: DatabaseSync): RecordTable {
   const statements = prepareStatements(database);
+  /** By tenant and writer. Wrong only after a first record was undone, and then the next is a first one again. */
+  const chains = new Map<string, number>();
+
   return {
     append(record) {
       const { tenant, writer, seq, time, kind, event, call, body, hash } = record;
       if (seq > maxSeq) throw new StoreError('this chain is full: open the store anew');
-      const chain = seq === 1 ? register(statements, tenant, writer) : chainOf(statements, tenant, writer);
+      const name = `${tenant}\n${writer}`;
+      const known = seq === 1 ? register(statements, tenant, writer) : chains.get(name);
+      const chain = known ?? chainOf(statements, tenant, writer);
+      if (chains.size >= maxChains) chains.clear();
+      chains.set(name, chain);
       statements.append.run(chain, seq, tenant, time, kind, event, call ?? null, body, hash);
     },
     list: (tenant, filter) => list(statements, tenant, filter),

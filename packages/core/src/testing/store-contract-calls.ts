@@ -10,6 +10,7 @@ import {
   expectMembers,
   expectSame,
   expectStoreError,
+  newApproval,
   newCall,
   newDraft,
   reviewInput,
@@ -208,6 +209,28 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     expectMembers(await store.call(tenant, call.key), { state: 'claimed' }, 'stored call');
     expectMembers(await deny('v3:deny'), { status: 'observed', opened: false }, 'observed while claimed');
     expectMembers(await store.call(tenant, call.key), { state: 'claimed' }, 'still claimed');
+  },
+
+  async 'a permitted call that its framework pauses is seen, and then resumed'(storage) {
+    const store = await storage.open();
+    const call = newCall();
+    const see = () =>
+      store.observe(reviewInput(call, newApproval(), { verdict: 'allow', records: [decisionDraft(call)] }));
+    const seen = { status: 'observed', call: { ...call, state: 'seen' }, opened: false };
+    expectSame(await see(), seen, 'first sight');
+    expectSame(await see(), seen, 'second sight');
+    const records = [decisionDraft(call), newDraft()];
+    expectSame(await store.claim(claimInput(call, { origin: 'resume', records })), claimed, 'resumed claim');
+    expectSame(await eventsOf(store), ['decided', 'claimed'], 'ledger');
+  },
+
+  async 'permission does not take a review back'(storage) {
+    const store = await storage.open();
+    const call = newCall();
+    await store.observe(reviewInput(call, newApproval()));
+    await store.observe(reviewInput(call, undefined, { verdict: 'allow' }));
+    expectMembers(await store.call(tenant, call.key), { state: 'review' }, 'stored call');
+    expectSame(await store.claim(claimInput(call)), { status: 'refused', code: 'approval_required' }, 'claim');
   },
 
   async 'of equal observations at once, one is recorded'(storage) {

@@ -311,6 +311,19 @@ test('an erased key is in none of the files', async () => {
   expect(holds()).toBe(false);
 });
 
+verifies(['APR-4'], 'a consumed grant stays consumed, even if its call is put back to what it was', async () => {
+  const storage = newStorage();
+  const store = await storage.open();
+  const call = newCall();
+  const approval = newApproval();
+  await store.observe(reviewInput(call, approval));
+  await store.vote(voteInput(call, approval));
+  const input = claimInput(call, { now: 3000, approval: { id: approval.id, digest: approval.digest } });
+  expect(await store.claim(input)).toEqual({ status: 'claimed' });
+  edit(storage.path, "UPDATE calls SET state = 'review', claimed_at = NULL");
+  expect(await store.claim(input)).toEqual({ status: 'refused', code: 'approval_consumed' });
+});
+
 verifies(['CAP-8'], 'the tenant is the first column of every index', async () => {
   const path = await newFile(1);
   const database = new DatabaseSync(path);

@@ -7,7 +7,17 @@ import { claimInput, newApproval, newCall, newDraft, tenant } from '../../src/te
 
 const [role = '', path = '', argument = ''] = process.argv.slice(2);
 /** Written before the next statement runs, whatever happens to the process then. */
-const say = (line: string): void => void writeSync(1, `${line}\n`);
+function say(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, `${line}\n`);
+      return;
+    } catch (error) {
+      // A full pipe: the reader is slower.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    }
+  }
+}
 
 const callAt = (index: number) =>
   newCall({ slot: `slot-${index}`, key: `key-${index}`, argumentsDigest: `arguments-${index}` });
