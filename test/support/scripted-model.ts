@@ -27,7 +27,7 @@ export interface ScriptedRequest {
   /** Names of the function tools that were offered. */
   readonly tools: readonly string[];
   /** The last result of the call with this id. */
-  toolResult(id: string): string | undefined;
+  readonly toolResult: (id: string) => string | undefined;
 }
 
 export type ScriptedTurn = ScriptedReply | ((request: ScriptedRequest) => ScriptedReply);
@@ -56,7 +56,9 @@ export interface ScriptedModel {
  * The n-th turn answers the n-th request. Past the end the server answers 400, which no client retries. A function
  * instead of a list answers every request.
  */
-export async function scriptedModel(script: readonly ScriptedTurn[] | ((request: ScriptedRequest) => ScriptedReply)): Promise<ScriptedModel> {
+export async function scriptedModel(
+  script: readonly ScriptedTurn[] | ((request: ScriptedRequest) => ScriptedReply),
+): Promise<ScriptedModel> {
   const mock = new LLMock({ port: 0, host: '127.0.0.1', strict: true, journalMaxEntries: 0, chunkSize: 7 });
   let answered = 0;
   mock.addFixture({
@@ -91,7 +93,12 @@ export async function scriptedModel(script: readonly ScriptedTurn[] | ((request:
   };
 }
 
-async function forward(target: string, requests: WireRequest[], incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function forward(
+  target: string,
+  requests: WireRequest[],
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
   try {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);

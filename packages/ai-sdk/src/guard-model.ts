@@ -28,7 +28,9 @@ type Params = Parameters<TransformParams>[0]['params'];
 type ModelTool = NonNullable<Params['tools']>[number];
 type Generated = Awaited<ReturnType<NonNullable<LanguageModelMiddleware['wrapGenerate']>>>;
 type StreamPart =
-  Awaited<ReturnType<NonNullable<LanguageModelMiddleware['wrapStream']>>>['stream'] extends ReadableStream<infer Part> ? Part : never;
+  Awaited<ReturnType<NonNullable<LanguageModelMiddleware['wrapStream']>>>['stream'] extends ReadableStream<infer Part>
+    ? Part
+    : never;
 type ResponsePart = Generated['content'][number] | StreamPart;
 
 /**
@@ -89,7 +91,8 @@ function restrict(params: Params, { permitted, atProvider }: Access): Params {
   const { tools: _, toolChoice, providerOptions, ...rest } = params;
   const tools = params.tools?.filter(offered) ?? [];
   const options = withoutToolRunning(providerOptions);
-  const chosen = toolChoice?.type === 'tool' && !tools.some(({ name }) => name === toolChoice.toolName) ? undefined : toolChoice;
+  const chosen =
+    toolChoice?.type === 'tool' && !tools.some(({ name }) => name === toolChoice.toolName) ? undefined : toolChoice;
   return {
     ...rest,
     prompt: params.prompt.map(withoutConsent),
@@ -108,7 +111,11 @@ function withoutConsent(message: Params['prompt'][number]): Params['prompt'][num
 }
 
 /** Answers whether a part of the response is passed on. */
-function createFilter(access: Access, provider: string, { onBlocked }: GuardModelOptions): (part: ResponsePart) => Promise<boolean> {
+function createFilter(
+  access: Access,
+  provider: string,
+  { onBlocked }: GuardModelOptions,
+): (part: ResponsePart) => Promise<boolean> {
   const blocked = new Set<string>();
   return async (part) => {
     switch (part.type) {
@@ -142,7 +149,11 @@ interface ProviderCall {
 }
 
 /** No policy entry has this source, so the decision is a denial, and it stands in the ledger. */
-async function recordBlocked(gate: Gate | undefined, provider: string, { toolName, toolCallId, input }: ProviderCall): Promise<void> {
+async function recordBlocked(
+  gate: Gate | undefined,
+  provider: string,
+  { toolName, toolCallId, input }: ProviderCall,
+): Promise<void> {
   await gate?.check({
     tool: { name: toolName, source: `unallowed-provider:${provider}` },
     callId: toolCallId,

@@ -63,7 +63,8 @@ export function guardTool(name: string, tool: AnyTool, settings: GuardSettings):
   }
   const body = tool.execute as RawExecute;
   const site: Site = { ...settings, name, tool, body, identity: identifyTool(name, tool) };
-  const streams = settings.streaming.has(name) || Object.prototype.toString.call(body) === '[object AsyncGeneratorFunction]';
+  const streams =
+    settings.streaming.has(name) || Object.prototype.toString.call(body) === '[object AsyncGeneratorFunction]';
   // The SDK looks for an iterator on what `execute` returns at once, so each kind of function stays of its kind.
   const execute = streams
     ? (input: unknown, options: CallOptions) => streamGuarded(site, input, options)
@@ -72,7 +73,10 @@ export function guardTool(name: string, tool: AnyTool, settings: GuardSettings):
   const members = {
     ...Object.getOwnPropertyDescriptors(tool),
     execute: { value: execute, enumerable: true },
-    needsApproval: { value: (input: unknown, options: CallOptions) => needsApproval(site, input, options), enumerable: true },
+    needsApproval: {
+      value: (input: unknown, options: CallOptions) => needsApproval(site, input, options),
+      enumerable: true,
+    },
     ...guardedCaller(site),
     ...(tool.contextSchema === undefined ? { [runnable]: { value: runnableOf(site) } } : {}),
   };
@@ -82,7 +86,10 @@ export function guardTool(name: string, tool: AnyTool, settings: GuardSettings):
 async function executeGuarded(site: Site, input: unknown, options: CallOptions): Promise<unknown> {
   const gate = await requireGate(site, options);
   const body = (args: unknown): unknown => lastValue(invoke(site, args, options));
-  return resultOf(await gate.execute(callOf(site, input, options), body, executeOptions(site, options)), gate.principal.agent);
+  return resultOf(
+    await gate.execute(callOf(site, input, options), body, executeOptions(site, options)),
+    gate.principal.agent,
+  );
 }
 
 async function* streamGuarded(site: Site, input: unknown, options: CallOptions): AsyncGenerator<unknown, void, void> {
@@ -113,7 +120,10 @@ async function needsApproval(site: Site, input: unknown, options: CallOptions): 
 
 /** A tool's own rule that fails cannot say that no person is needed. */
 async function ownNeedsApproval({ tool }: Site, input: unknown, options: CallOptions): Promise<boolean> {
-  const own = tool.needsApproval as boolean | ((input: unknown, options: CallOptions) => boolean | PromiseLike<boolean>) | undefined;
+  const own = tool.needsApproval as
+    | boolean
+    | ((input: unknown, options: CallOptions) => boolean | PromiseLike<boolean>)
+    | undefined;
   if (typeof own !== 'function') return own === true;
   try {
     return Boolean(await own.call(tool, input, options));
@@ -128,7 +138,8 @@ function resolve({ source, name }: Site, { toolCallId, context }: CallOptions): 
 
 async function requireGate(site: Site, options: CallOptions): Promise<Gate> {
   const gate = await resolve(site, options);
-  if (gate === undefined) throw new UnauthorizedToolCall('This call is not permitted. Do not retry it; continue without it.');
+  if (gate === undefined)
+    throw new UnauthorizedToolCall('This call is not permitted. Do not retry it; continue without it.');
   return gate;
 }
 
@@ -143,7 +154,10 @@ function executeOptions({ wait }: Site, { abortSignal }: CallOptions): ExecuteOp
 /** Code mode pauses a program by throwing. */
 function isSuspension(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return ('code' in error && error.code === 'CODE_MODE_TOOL_APPROVAL_REQUIRED') || error.name === 'HostFunctionInterruptSignal';
+  return (
+    ('code' in error && error.code === 'CODE_MODE_TOOL_APPROVAL_REQUIRED') ||
+    error.name === 'HostFunctionInterruptSignal'
+  );
 }
 
 /** On the tool itself: private members of a class are not on the copy, and some callers lose `this`. */
@@ -164,7 +178,12 @@ async function* values(returned: unknown): AsyncGenerator<unknown, void, void> {
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value && typeof value[Symbol.asyncIterator] === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Symbol.asyncIterator in value &&
+    typeof value[Symbol.asyncIterator] === 'function'
+  );
 }
 
 /** For workers, which have no framework around them. Tools that need the framework's context are left out. */
@@ -175,7 +194,9 @@ function runnableOf(site: Site): RunnableTool {
     },
     run(args) {
       const { callKey, signal } = currentCall();
-      return lastValue(invoke(site, args, { toolCallId: callKey, messages: [], abortSignal: signal, context: undefined }));
+      return lastValue(
+        invoke(site, args, { toolCallId: callKey, messages: [], abortSignal: signal, context: undefined }),
+      );
     },
   };
 }
@@ -190,7 +211,9 @@ interface LocalCaller {
  * here, and so are the tools that it can call.
  */
 function guardedCaller(site: Site): PropertyDescriptorMap {
-  const { experimental_toolCaller: caller } = site.tool as { experimental_toolCaller?: LocalCaller | { readonly type: 'provider' } };
+  const { experimental_toolCaller: caller } = site.tool as {
+    experimental_toolCaller?: LocalCaller | { readonly type: 'provider' };
+  };
   if (caller?.type !== 'local') return {};
   const bind = (tools: ToolSet): AnyTool => {
     const callable = Object.entries(tools).map(([name, tool]) => {

@@ -55,7 +55,9 @@ export function guardTools<Tools extends ToolSet>(
   for (const [name, tool] of Object.entries(tools) as [string, AnyTool][]) {
     const kind = kindOf(tool);
     if (kind !== 'executable' && !allowed[kind].includes(name)) {
-      throw new ToolNotGovernable(`tool ${JSON.stringify(name)} ${whyUngovernable(tool)}; remedy: leave it out, or allow it by name`);
+      throw new ToolNotGovernable(
+        `tool ${JSON.stringify(name)} ${whyUngovernable(tool)}; remedy: leave it out, or allow it by name`,
+      );
     }
     const value = kind !== 'executable' || isToolSearch(tool) ? tool : guardTool(name, tool, settings);
     Object.defineProperty(guarded, name, { value, enumerable: true, configurable: true, writable: true });

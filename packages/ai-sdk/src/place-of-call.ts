@@ -22,7 +22,9 @@ export function placeOfCall(callId: string, messages: readonly ModelMessage[] | 
   const nested = countCalls(history, callId) === 0;
   const id = nested ? outerCallId(callId) : callId;
   const calls = countCalls(history, id);
-  const results = history.flatMap(partsOf).filter((part) => part.type === 'tool-result' && part.toolCallId === id).length;
+  const results = history
+    .flatMap(partsOf)
+    .filter((part) => part.type === 'tool-result' && part.toolCallId === id).length;
   const answered = answersApproval(history, id);
   // A resumed call finds itself in the messages, and so does a call of WorkflowAgent: in the last message, when it is new.
   const own = answered || calls > results ? 1 : 0;
@@ -56,7 +58,8 @@ function answersApproval(history: readonly ModelMessage[], callId: string): bool
   const requested = new Map<string, string>();
   for (const message of history) {
     if (message.role !== 'assistant') continue;
-    for (const part of partsOf(message)) if (part.type === 'tool-approval-request') requested.set(part.approvalId, part.toolCallId);
+    for (const part of partsOf(message))
+      if (part.type === 'tool-approval-request') requested.set(part.approvalId, part.toolCallId);
   }
   const parts = partsOf(last);
   const result = parts.findLast((part) => part.type === 'tool-result' && part.toolCallId === callId);

@@ -29,7 +29,8 @@ interface Part {
 export function readResponses(messages: readonly UIMessage[] | readonly ModelMessage[]): readonly ChatResponse[] {
   const last = messages.at(-1);
   if (last === undefined) return [];
-  const found = 'parts' in last ? fromParts(partsOf(last.parts)) : fromModelMessages(messages as readonly ModelMessage[]);
+  const found =
+    'parts' in last ? fromParts(partsOf(last.parts)) : fromModelMessages(messages as readonly ModelMessage[]);
   const seen = new Set<string>();
   return found.filter(({ toolCallId }) => !seen.has(toolCallId) && seen.add(toolCallId));
 }
@@ -38,7 +39,8 @@ function fromParts(parts: readonly Part[]): readonly ChatResponse[] {
   return parts
     .filter(({ state }) => state === 'approval-responded')
     .flatMap(({ type, toolName, toolCallId, input, approval }) => {
-      const name = type === 'dynamic-tool' ? toolName : typeof type === 'string' ? type.replace(/^tool-/, '') : undefined;
+      const name =
+        type === 'dynamic-tool' ? toolName : typeof type === 'string' ? type.replace(/^tool-/, '') : undefined;
       return responseOf(toolCallId, name, input, approval?.approved, approval?.reason);
     });
 }
@@ -47,7 +49,9 @@ function fromModelMessages(messages: readonly ModelMessage[]): readonly ChatResp
   const parts = messages.filter(({ role }) => role === 'assistant').flatMap(({ content }) => partsOf(content));
   const calls = new Map(parts.filter(({ type }) => type === 'tool-call').map((part) => [part.toolCallId, part]));
   const requests = new Map(
-    parts.filter(({ type }) => type === 'tool-approval-request').map(({ approvalId, toolCallId }) => [approvalId, toolCallId]),
+    parts
+      .filter(({ type }) => type === 'tool-approval-request')
+      .map(({ approvalId, toolCallId }) => [approvalId, toolCallId]),
   );
   const last = messages.at(-1);
   return (last?.role === 'tool' ? partsOf(last.content) : [])
@@ -58,11 +62,27 @@ function fromModelMessages(messages: readonly ModelMessage[]): readonly ChatResp
     });
 }
 
-function responseOf(toolCallId: unknown, toolName: unknown, input: unknown, approved: unknown, reason: unknown): ChatResponse[] {
+function responseOf(
+  toolCallId: unknown,
+  toolName: unknown,
+  input: unknown,
+  approved: unknown,
+  reason: unknown,
+): ChatResponse[] {
   if (typeof toolCallId !== 'string' || typeof toolName !== 'string') return [];
-  return [{ toolCallId, toolName, input, approved: approved === true, reason: typeof reason === 'string' ? reason : undefined }];
+  return [
+    {
+      toolCallId,
+      toolName,
+      input,
+      approved: approved === true,
+      reason: typeof reason === 'string' ? reason : undefined,
+    },
+  ];
 }
 
 function partsOf(value: unknown): readonly Part[] {
-  return Array.isArray(value) ? (value as readonly unknown[]).filter((part) => typeof part === 'object' && part !== null) : [];
+  return Array.isArray(value)
+    ? (value as readonly unknown[]).filter((part) => typeof part === 'object' && part !== null)
+    : [];
 }

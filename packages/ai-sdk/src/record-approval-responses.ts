@@ -33,7 +33,9 @@ export interface RecordedResponse {
  *
  * @throws ApproverError when the credential proves nobody
  */
-export async function recordApprovalResponses(input: RecordApprovalResponsesInput): Promise<readonly RecordedResponse[]> {
+export async function recordApprovalResponses(
+  input: RecordApprovalResponsesInput,
+): Promise<readonly RecordedResponse[]> {
   const { approvals, credential, run } = input;
   const responses = readResponses(input.messages);
   if (responses.length === 0) return [];
@@ -42,7 +44,9 @@ export async function recordApprovalResponses(input: RecordApprovalResponsesInpu
   for (const response of responses) {
     const index = waiting.findIndex((view) => view.tool === response.toolName && sameArguments(view, response.input));
     const [view] = index < 0 ? [] : waiting.splice(index, 1);
-    recorded.push(view === undefined ? { toolCallId: response.toolCallId, status: 'not_found' } : await vote(input, view, response));
+    recorded.push(
+      view === undefined ? { toolCallId: response.toolCallId, status: 'not_found' } : await vote(input, view, response),
+    );
   }
   return recorded;
 }

@@ -44,7 +44,9 @@ function jsonSchemaOf(schema: unknown): object | undefined {
     const shape = (typeof schema === 'function' && !('~standard' in schema) ? schema() : schema) as SchemaShape;
     const standard = shape['~standard']?.jsonSchema;
     const json =
-      'jsonSchema' in shape ? shape.jsonSchema : (standard?.input({ target: 'draft-07' }) ?? shape.toJSONSchema?.({ io: 'input' }));
+      'jsonSchema' in shape
+        ? shape.jsonSchema
+        : (standard?.input({ target: 'draft-07' }) ?? shape.toJSONSchema?.({ io: 'input' }));
     return typeof json === 'object' && json !== null && !('then' in json) ? json : undefined;
   } catch {
     return undefined;

@@ -33,7 +33,8 @@ export function kindOf(tool: AnyTool): ToolKind {
 /** Where a tool comes from, as policies name it: `local`, `mcp:<client>`, `provider-defined:<id>`, `provider:<id>`. */
 export function sourceOf(tool: AnyTool): string {
   const shape: ToolShape = tool;
-  if (providerTypes.includes(shape.type)) return `${kindOf(tool) === 'provider' ? 'provider' : 'provider-defined'}:${shape.id ?? ''}`;
+  if (providerTypes.includes(shape.type))
+    return `${kindOf(tool) === 'provider' ? 'provider' : 'provider-defined'}:${shape.id ?? ''}`;
   const client = shape.metadata?.clientName;
   return typeof client === 'string' && client !== '' ? `mcp:${client}` : 'local';
 }
@@ -46,7 +47,9 @@ const reasons: Readonly<Record<ToolKind, string | undefined>> = {
 
 /** Why no gate can stand in front of a tool, where that is so. */
 export function whyUngovernable(tool: AnyTool): string | undefined {
-  return isToolSearch(tool) ? 'names deferred tools of the same set; the SDK replaces its execute function' : reasons[kindOf(tool)];
+  return isToolSearch(tool)
+    ? 'names deferred tools of the same set; the SDK replaces its execute function'
+    : reasons[kindOf(tool)];
 }
 
 /** `toolSearch()` of the SDK, which replaces its own `execute` on every step. It only names tools of the same set. */

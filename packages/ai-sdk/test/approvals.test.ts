@@ -1,5 +1,15 @@
 import type { Gate } from '@countersign/core';
-import { convertToModelMessages, generateText, isStepCount, readUIMessageStream, streamText, tool, type ModelMessage, type ToolSet, type UIMessage } from 'ai';
+import {
+  convertToModelMessages,
+  generateText,
+  isStepCount,
+  readUIMessageStream,
+  streamText,
+  tool,
+  type ModelMessage,
+  type ToolSet,
+  type UIMessage,
+} from 'ai';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { verifies } from '../../../test/verifies.ts';
@@ -31,7 +41,12 @@ interface Chat {
 }
 
 /** One request of a chat: a new tool set for the gate of that request, and a history that went through the client. */
-async function request(gate: Gate, ran: unknown[], messages: readonly ModelMessage[], turns: readonly MockTurn[]): Promise<Chat> {
+async function request(
+  gate: Gate,
+  ran: unknown[],
+  messages: readonly ModelMessage[],
+  turns: readonly MockTurn[],
+): Promise<Chat> {
   const model = mockModel(turns);
   const tools = guardTools(payTool(ran), gate);
   const result = await generateText({ model, tools, messages: [...messages], stopWhen: isStepCount(5) });
@@ -45,50 +60,79 @@ async function request(gate: Gate, ran: unknown[], messages: readonly ModelMessa
 
 /** The client's answer to the last request for approval. */
 function answer(messages: readonly ModelMessage[], approved: boolean): ModelMessage[] {
-  const parts = messages.flatMap(({ role, content }) => (role === 'assistant' && typeof content !== 'string' ? content : []));
+  const parts = messages.flatMap(({ role, content }) =>
+    role === 'assistant' && typeof content !== 'string' ? content : [],
+  );
   const asked = parts.findLast((part) => part.type === 'tool-approval-request');
   if (asked?.type !== 'tool-approval-request') throw new Error('nothing was asked');
-  return overTheWire([...messages, { role: 'tool', content: [{ type: 'tool-approval-response', approvalId: asked.approvalId, approved }] }]);
+  return overTheWire([
+    ...messages,
+    { role: 'tool', content: [{ type: 'tool-approval-response', approvalId: asked.approvalId, approved }] },
+  ]);
 }
 
 describe('a blocking approval', () => {
-  verifies(['ADP-1', 'APR-4', 'APR-5', 'APR-8'], 'suspends the run, survives a restart, runs once, and answers every replay from the store', async () => {
-    const { gate, restarted, decide, kinds } = fixture();
-    const ran: unknown[] = [];
-    const first = await request(gate, ran, start, [refund]);
-    expect(first.finishReason).toBe('tool-calls');
-    expect(shown(first.content)).toEqual([['tool-approval-request']]);
-    expect(ran).toEqual([]);
+  verifies(
+    ['ADP-1', 'APR-4', 'APR-5', 'APR-8'],
+    'suspends the run, survives a restart, runs once, and answers every replay from the store',
+    async () => {
+      const { gate, restarted, decide, kinds } = fixture();
+      const ran: unknown[] = [];
+      const first = await request(gate, ran, start, [refund]);
+      expect(first.finishReason).toBe('tool-calls');
+      expect(shown(first.content)).toEqual([['tool-approval-request']]);
+      expect(ran).toEqual([]);
 
-    expect(await decide('approve')).toHaveLength(1);
-    const approved = answer(first.messages, true);
-    const second = await request(restarted(), ran, approved, ['paid']);
-    expect(ran).toEqual([500]);
-    expect(second.told).toContain('"output":{"type":"json","value":{"paid":500}}');
+      expect(await decide('approve')).toHaveLength(1);
+      const approved = answer(first.messages, true);
+      const second = await request(restarted(), ran, approved, ['paid']);
+      expect(ran).toEqual([500]);
+      expect(second.told).toContain('"output":{"type":"json","value":{"paid":500}}');
 
-    for (const again of [gate, restarted()]) {
-      const replayed = await request(again, ran, approved, ['paid']);
-      expect(replayed.told).toContain('"output":{"type":"json","value":{"paid":500}}');
-    }
-    expect(ran).toEqual([500]);
-    const expected = ['approval:approved', 'approval:opened', 'claim:claimed', 'decision:review', 'outcome:completed'];
-    expect((await kinds()).toSorted()).toEqual(expected);
-  });
+      for (const again of [gate, restarted()]) {
+        const replayed = await request(again, ran, approved, ['paid']);
+        expect(replayed.told).toContain('"output":{"type":"json","value":{"paid":500}}');
+      }
+      expect(ran).toEqual([500]);
+      const expected = [
+        'approval:approved',
+        'approval:opened',
+        'claim:claimed',
+        'decision:review',
+        'outcome:completed',
+      ];
+      expect((await kinds()).toSorted()).toEqual(expected);
+    },
+  );
 
   verifies(['APR-5', 'APR-8'], 'the same streamed, through UI messages and their chunks', async () => {
     const f = fixture();
     const ran: unknown[] = [];
-    const stream = streamText({ model: mockModel([refund]), tools: guardTools(payTool(ran), f.gate), messages: [...start] });
+    const stream = streamText({
+      model: mockModel([refund]),
+      tools: guardTools(payTool(ran), f.gate),
+      messages: [...start],
+    });
     let message: UIMessage | undefined;
     for await (const read of readUIMessageStream({ stream: stream.toUIMessageStream() })) message = read;
     const asked = overTheWire(message) as UIMessage;
-    const part = asked.parts.find(({ type }) => type === 'tool-pay') as { state: string; approval: { id: string; approved?: boolean } };
+    const part = asked.parts.find(({ type }) => type === 'tool-pay') as {
+      state: string;
+      approval: { id: string; approved?: boolean };
+    };
     expect(part.state).toBe('approval-requested');
     part.state = 'approval-responded';
     part.approval.approved = true;
 
-    const recorded = await recordApprovalResponses({ messages: [asked], approvals: f.approvals, credential: carol, run: 'run-1' });
-    expect(recorded).toEqual([{ toolCallId: 'c1', status: 'approved', approval: expect.stringMatching(/^apr\.acme\./) as string }]);
+    const recorded = await recordApprovalResponses({
+      messages: [asked],
+      approvals: f.approvals,
+      credential: carol,
+      run: 'run-1',
+    });
+    expect(recorded).toEqual([
+      { toolCallId: 'c1', status: 'approved', approval: expect.stringMatching(/^apr\.acme\./) as string },
+    ]);
     const tools = guardTools(payTool(ran), f.restarted());
     const messages = [...start, ...(await convertToModelMessages([asked], { tools }))];
     const resumed = streamText({ model: mockModel(['paid']), tools, messages, stopWhen: isStepCount(3) });
@@ -132,26 +176,32 @@ describe('a blocking approval', () => {
     expect(ran).toEqual([]);
   });
 
-  verifies(['APR-4', 'APR-5'], 'is for its arguments, its tool and its run, and for nothing else that a client makes of it', async () => {
-    const { gate, countersign, decide } = fixture();
-    const ran: unknown[] = [];
-    const first = await request(gate, ran, start, [refund]);
-    await decide('approve');
-    const approved = answer(first.messages, true);
-    const changed = JSON.parse(JSON.stringify(approved).replaceAll('500', '900')) as ModelMessage[];
-    const moved = JSON.parse(JSON.stringify(approved).replaceAll('"c1"', '"c2"')) as ModelMessage[];
-    for (const messages of [changed, moved]) {
-      expect((await request(gate, ran, messages, ['no'])).told).toMatch(/UnauthorizedToolCall: (The id of this call was used before|No such call is waiting)/);
-    }
-    const other = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-2' });
-    const bob = countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-1' });
-    for (const stranger of [other, bob]) {
-      expect((await request(stranger, ran, approved, ['no'])).told).toMatch(/UnauthorizedToolCall: /);
-    }
-    expect(ran).toEqual([]);
-    await request(gate, ran, approved, ['paid']);
-    expect(ran).toEqual([500]);
-  });
+  verifies(
+    ['APR-4', 'APR-5'],
+    'is for its arguments, its tool and its run, and for nothing else that a client makes of it',
+    async () => {
+      const { gate, countersign, decide } = fixture();
+      const ran: unknown[] = [];
+      const first = await request(gate, ran, start, [refund]);
+      await decide('approve');
+      const approved = answer(first.messages, true);
+      const changed = JSON.parse(JSON.stringify(approved).replaceAll('500', '900')) as ModelMessage[];
+      const moved = JSON.parse(JSON.stringify(approved).replaceAll('"c1"', '"c2"')) as ModelMessage[];
+      for (const messages of [changed, moved]) {
+        expect((await request(gate, ran, messages, ['no'])).told).toMatch(
+          /UnauthorizedToolCall: (The id of this call was used before|No such call is waiting)/,
+        );
+      }
+      const other = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-2' });
+      const bob = countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-1' });
+      for (const stranger of [other, bob]) {
+        expect((await request(stranger, ran, approved, ['no'])).told).toMatch(/UnauthorizedToolCall: /);
+      }
+      expect(ran).toEqual([]);
+      await request(gate, ran, approved, ['paid']);
+      expect(ran).toEqual([500]);
+    },
+  );
 
   verifies(['APR-4', 'APR-8'], 'two calls that a provider gave one id are two calls with two approvals', async () => {
     const { gate, decide } = fixture();
@@ -175,7 +225,11 @@ describe('a blocking approval', () => {
     const calls = [500, 5, -1].map((amount, index) => ({ name: 'pay', id: `c${index}`, input: { amount } }));
     const first = await request(gate, ran, start, [calls]);
     expect(ran).toEqual([5]);
-    expect(shown(first.content)).toEqual([['tool-result', 'pay', { paid: 5 }], ['tool-error', 'pay', 'UnauthorizedToolCall'], ['tool-approval-request']]);
+    expect(shown(first.content)).toEqual([
+      ['tool-result', 'pay', { paid: 5 }],
+      ['tool-error', 'pay', 'UnauthorizedToolCall'],
+      ['tool-approval-request'],
+    ]);
     await decide('approve');
     const second = await request(gate, ran, answer(first.messages, true), ['done']);
     expect(ran).toEqual([5, 500]);
@@ -185,29 +239,45 @@ describe('a blocking approval', () => {
 
 describe("a tool's own rule", () => {
   const askedBy = (ran: unknown[], gate: Gate) =>
-    guardTools({ read: tool({ needsApproval: true, inputSchema: z.object({ id: z.number() }), execute: ({ id }) => ran.push(id) }) }, gate);
+    guardTools(
+      {
+        read: tool({
+          needsApproval: true,
+          inputSchema: z.object({ id: z.number() }),
+          execute: ({ id }) => ran.push(id),
+        }),
+      },
+      gate,
+    );
   const read: MockTurn = [{ name: 'read', id: 'c1', input: { id: 7 } }];
 
-  verifies(['ADP-1', 'APR-8'], 'still pauses a call that the policy permits; resumed it runs once, also after a restart', async () => {
-    const { gate, restarted, kinds } = fixture();
-    const ran: unknown[] = [];
-    const first = await generateText({ model: mockModel([read]), tools: askedBy(ran, gate), messages: [...start] });
-    expect(shown(first.content)).toEqual([['tool-approval-request']]);
-    const messages = answer([...start, ...overTheWire(first.responseMessages)], true);
-    for (let time = 0; time < 2; time += 1) {
-      const model = mockModel(['ok']);
-      await generateText({ model, tools: askedBy(ran, restarted()), messages });
-      expect(JSON.stringify(model.doGenerateCalls[0]?.prompt)).toContain('"output":{"type":"json","value":1}');
-    }
-    expect(ran).toEqual([7]);
-    expect((await kinds()).toSorted()).toEqual(['claim:claimed', 'decision:allow', 'outcome:completed']);
-  });
+  verifies(
+    ['ADP-1', 'APR-8'],
+    'still pauses a call that the policy permits; resumed it runs once, also after a restart',
+    async () => {
+      const { gate, restarted, kinds } = fixture();
+      const ran: unknown[] = [];
+      const first = await generateText({ model: mockModel([read]), tools: askedBy(ran, gate), messages: [...start] });
+      expect(shown(first.content)).toEqual([['tool-approval-request']]);
+      const messages = answer([...start, ...overTheWire(first.responseMessages)], true);
+      for (let time = 0; time < 2; time += 1) {
+        const model = mockModel(['ok']);
+        await generateText({ model, tools: askedBy(ran, restarted()), messages });
+        expect(JSON.stringify(model.doGenerateCalls[0]?.prompt)).toContain('"output":{"type":"json","value":1}');
+      }
+      expect(ran).toEqual([7]);
+      expect((await kinds()).toSorted()).toEqual(['claim:claimed', 'decision:allow', 'outcome:completed']);
+    },
+  );
 
   test('that fails asks a person, and does not end the run', async () => {
     const needsApproval = (): boolean => {
       throw new Error('down');
     };
-    const tools = guardTools({ read: tool({ needsApproval, inputSchema: z.object({ id: z.number() }), execute: ({ id }) => id }) }, fixture().gate);
+    const tools = guardTools(
+      { read: tool({ needsApproval, inputSchema: z.object({ id: z.number() }), execute: ({ id }) => id }) },
+      fixture().gate,
+    );
     const result = await generateText({ model: mockModel([read]), tools, prompt: 'x' });
     expect(shown(result.content)).toEqual([['tool-approval-request']]);
   });
@@ -216,7 +286,11 @@ describe("a tool's own rule", () => {
     const { gate } = fixture();
     const ran: unknown[] = [];
     const raw = { deploy: tool({ needsApproval: () => false, inputSchema: z.object({}), execute: () => ran.push(1) }) };
-    const result = await generateText({ model: mockModel([[{ name: 'deploy' }]]), tools: guardTools(raw, gate), prompt: 'x' });
+    const result = await generateText({
+      model: mockModel([[{ name: 'deploy' }]]),
+      tools: guardTools(raw, gate),
+      prompt: 'x',
+    });
     expect(shown(result.content)).toEqual([['tool-approval-request']]);
     expect(ran).toEqual([]);
   });
@@ -227,21 +301,38 @@ describe('answers in a chat become votes', () => {
     return answer((await request(f.gate, [], start, [refund])).messages, approved);
   }
 
-  verifies('APR-5', 'of the person who is signed in: the requester is refused, and another person decides', async () => {
-    const f = fixture();
-    const messages = await asked(f, true);
-    const common = { messages, approvals: f.approvals, run: 'run-1' };
-    expect(await recordApprovalResponses({ ...common, credential: aliceAsApprover })).toMatchObject([{ status: 'refused', error: { code: 'ERR_APPROVER' } }]);
-    await expect(recordApprovalResponses({ ...common, credential: 'forged' })).rejects.toMatchObject({ code: 'ERR_APPROVER' });
-    expect(await recordApprovalResponses({ ...common, credential: carol })).toMatchObject([{ toolCallId: 'c1', status: 'approved' }]);
-    expect(await recordApprovalResponses({ ...common, credential: carol })).toEqual([{ toolCallId: 'c1', status: 'not_found' }]);
-  });
+  verifies(
+    'APR-5',
+    'of the person who is signed in: the requester is refused, and another person decides',
+    async () => {
+      const f = fixture();
+      const messages = await asked(f, true);
+      const common = { messages, approvals: f.approvals, run: 'run-1' };
+      expect(await recordApprovalResponses({ ...common, credential: aliceAsApprover })).toMatchObject([
+        { status: 'refused', error: { code: 'ERR_APPROVER' } },
+      ]);
+      await expect(recordApprovalResponses({ ...common, credential: 'forged' })).rejects.toMatchObject({
+        code: 'ERR_APPROVER',
+      });
+      expect(await recordApprovalResponses({ ...common, credential: carol })).toMatchObject([
+        { toolCallId: 'c1', status: 'approved' },
+      ]);
+      expect(await recordApprovalResponses({ ...common, credential: carol })).toEqual([
+        { toolCallId: 'c1', status: 'not_found' },
+      ]);
+    },
+  );
 
   test('a rejection is recorded as one, and so is everything that is not exactly a yes', async () => {
     for (const approved of [false, 'true', 1, null]) {
       const f = fixture();
       const messages = await asked(f, approved as boolean);
-      const recorded = await recordApprovalResponses({ messages, approvals: f.approvals, credential: carol, run: 'run-1' });
+      const recorded = await recordApprovalResponses({
+        messages,
+        approvals: f.approvals,
+        credential: carol,
+        run: 'run-1',
+      });
       expect(recorded).toMatchObject([{ status: 'rejected' }]);
     }
   });
@@ -250,7 +341,12 @@ describe('answers in a chat become votes', () => {
     const f = fixture();
     const text = JSON.stringify(await asked(f, true));
     const find = (changed: string, run = 'run-1') =>
-      recordApprovalResponses({ messages: JSON.parse(changed) as ModelMessage[], approvals: f.approvals, credential: carol, run });
+      recordApprovalResponses({
+        messages: JSON.parse(changed) as ModelMessage[],
+        approvals: f.approvals,
+        credential: carol,
+        run,
+      });
     expect(await find(text.replaceAll('500', '501'))).toMatchObject([{ status: 'not_found' }]);
     expect(await find(text.replaceAll('"pay"', '"deploy"'))).toMatchObject([{ status: 'not_found' }]);
     expect(await find(text, 'run-2')).toMatchObject([{ status: 'not_found' }]);
@@ -263,8 +359,16 @@ describe('answers in a chat become votes', () => {
     const f = fixture();
     const messages = await asked(f, false);
     const last = messages.at(-1) as Extract<ModelMessage, { role: 'tool' }>;
-    last.content.push({ ...(last.content[0] as { type: 'tool-approval-response'; approvalId: string; approved: boolean }), approved: true });
-    const recorded = await recordApprovalResponses({ messages, approvals: f.approvals, credential: carol, run: 'run-1' });
+    last.content.push({
+      ...(last.content[0] as { type: 'tool-approval-response'; approvalId: string; approved: boolean }),
+      approved: true,
+    });
+    const recorded = await recordApprovalResponses({
+      messages,
+      approvals: f.approvals,
+      credential: carol,
+      run: 'run-1',
+    });
     expect(recorded).toMatchObject([{ status: 'rejected' }]);
   });
 });
@@ -277,7 +381,15 @@ describe('where the SDK has no pause', () => {
     const outer = {
       code: tool({
         inputSchema: z.object({}),
-        execute: async () => (await generateText({ model: mockModel([refund, 'inner done']), tools: inner, stopWhen: isStepCount(3), prompt: 'x' })).text,
+        execute: async () =>
+          (
+            await generateText({
+              model: mockModel([refund, 'inner done']),
+              tools: inner,
+              stopWhen: isStepCount(3),
+              prompt: 'x',
+            })
+          ).text,
       }),
     };
     const running = generateText({
@@ -292,14 +404,23 @@ describe('where the SDK has no pause', () => {
     expect(ran).toEqual([500]);
   });
 
-  verifies('APR-8', 'without waiting, a sub-agent natively loses its request; the call is still filed, and nothing ran', async () => {
-    const f = fixture();
-    const ran: unknown[] = [];
-    const result = await generateText({ model: mockModel([refund]), tools: guardTools(payTool(ran), f.gate), stopWhen: isStepCount(3), prompt: 'x' });
-    expect([result.text, result.finishReason]).toEqual(['', 'tool-calls']);
-    expect(await f.approvals.list(carol, { state: 'pending' })).toHaveLength(1);
-    expect(ran).toEqual([]);
-  });
+  verifies(
+    'APR-8',
+    'without waiting, a sub-agent natively loses its request; the call is still filed, and nothing ran',
+    async () => {
+      const f = fixture();
+      const ran: unknown[] = [];
+      const result = await generateText({
+        model: mockModel([refund]),
+        tools: guardTools(payTool(ran), f.gate),
+        stopWhen: isStepCount(3),
+        prompt: 'x',
+      });
+      expect([result.text, result.finishReason]).toEqual(['', 'tool-calls']);
+      expect(await f.approvals.list(carol, { state: 'pending' })).toHaveLength(1);
+      expect(ran).toEqual([]);
+    },
+  );
 });
 
 describe('an asynchronous approval', () => {
@@ -320,12 +441,25 @@ describe('an asynchronous approval', () => {
     const ran: unknown[] = [];
     const guarded = guardTools(noteTool(ran), f.gate);
     const turns: MockTurn[] = [[{ name: 'note', id: 'c1', input: { at: '2030-01-01' } }], 'later'];
-    const result = await generateText({ model: mockModel(turns), tools: guarded, stopWhen: isStepCount(3), prompt: 'x' });
+    const result = await generateText({
+      model: mockModel(turns),
+      tools: guarded,
+      stopWhen: isStepCount(3),
+      prompt: 'x',
+    });
     expect(shown(result.steps[0]?.content ?? [])).toEqual([['tool-error', 'note', 'CallPending']]);
     const [id = ''] = await f.decide('approve');
     const elsewhere = guardTools(noteTool(ran), f.restarted());
-    expect(await f.countersign.approvals.run(id, { tools: elsewhere })).toMatchObject({ status: 'completed', result: 'written', replayed: false });
-    expect(await f.countersign.approvals.run(id, { tools: guarded })).toMatchObject({ status: 'completed', result: 'written', replayed: true });
+    expect(await f.countersign.approvals.run(id, { tools: elsewhere })).toMatchObject({
+      status: 'completed',
+      result: 'written',
+      replayed: false,
+    });
+    expect(await f.countersign.approvals.run(id, { tools: guarded })).toMatchObject({
+      status: 'completed',
+      result: 'written',
+      replayed: true,
+    });
     expect(ran).toEqual([new Date('2030-01-01')]);
   });
 
@@ -334,12 +468,19 @@ describe('an asynchronous approval', () => {
     const ran: unknown[] = [];
     const raw = noteTool(ran);
     const turns: MockTurn[] = [[{ name: 'note', id: 'c1', input: { at: '2030-01-01' } }], 'later'];
-    await generateText({ model: mockModel(turns), tools: guardTools(raw, f.gate), stopWhen: isStepCount(3), prompt: 'x' });
+    await generateText({
+      model: mockModel(turns),
+      tools: guardTools(raw, f.gate),
+      stopWhen: isStepCount(3),
+      prompt: 'x',
+    });
     const [id = ''] = await f.decide('approve');
     const renamed = { note: { ...raw.note, description: 'Sends a note to everybody' } } as unknown as ToolSet;
     const contextual = { note: { ...raw.note, contextSchema: z.object({}) } } as unknown as ToolSet;
     for (const tools of [renamed, contextual]) {
-      expect(await f.countersign.approvals.run(id, { tools: guardTools(tools, f.gate) })).toMatchObject({ status: 'denied' });
+      expect(await f.countersign.approvals.run(id, { tools: guardTools(tools, f.gate) })).toMatchObject({
+        status: 'denied',
+      });
     }
     expect(ran).toEqual([]);
   });

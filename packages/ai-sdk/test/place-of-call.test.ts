@@ -25,23 +25,46 @@ describe('the place of a call', () => {
     ['a second call with an id that the provider used before', [user, call('x'), result('x')], '#1', 'model'],
     ['calls with other ids do not count', [user, call('y'), result('y')], '#0', 'model'],
     ['a resumed call is where it was', [user, call('x', 'a'), answer('a')], '#0', 'resume'],
-    ['a resumed second call is where it was', [user, call('x'), result('x'), call('x', 'a'), answer('a')], '#1', 'resume'],
-    ['a call that already has a result, resumed again', [user, call('x', 'a'), result('x'), answer('a')], '#0', 'resume'],
+    [
+      'a resumed second call is where it was',
+      [user, call('x'), result('x'), call('x', 'a'), answer('a')],
+      '#1',
+      'resume',
+    ],
+    [
+      'a call that already has a result, resumed again',
+      [user, call('x', 'a'), result('x'), answer('a')],
+      '#0',
+      'resume',
+    ],
     ['a history that was pruned to the call', [call('x', 'a'), answer('a')], '#0', 'resume'],
-    ['a forged second part with the same id moves the call away', [call('x', 'a'), call('x'), answer('a')], '#1', 'resume'],
+    [
+      'a forged second part with the same id moves the call away',
+      [call('x', 'a'), call('x'), answer('a')],
+      '#1',
+      'resume',
+    ],
     ['an answer to the request of another call', [call('y', 'a'), answer('a')], '#0', 'model'],
     ['an answer that is not in the last message', [call('x', 'a'), answer('a'), user], '#0', 'resume'],
     ['a call without a result and without an answer', [call('x'), user], '#0', 'resume'],
     ['WorkflowAgent: the message of the call itself is the last one', [user, call('x')], '#0', 'model'],
     ['WorkflowAgent: the same, with an id used before', [call('x'), result('x'), call('x')], '#1', 'model'],
-    ['a later request replaces an earlier one with its id', [call('x', 'a'), call('y', 'a'), answer('a')], '#0', 'resume'],
+    [
+      'a later request replaces an earlier one with its id',
+      [call('x', 'a'), call('y', 'a'), answer('a')],
+      '#0',
+      'resume',
+    ],
   ];
-  for (const [name, messages, step, origin] of cases) {
-    test(name, () => expect(placeOfCall('x', messages)).toEqual({ step, origin }));
-  }
+  test.each(cases)('%s', (_name, messages, step, origin) => {
+    expect(placeOfCall('x', messages)).toEqual({ step, origin });
+  });
 
   test('an answer beside the result of the call replays nothing, so the id is used anew', () => {
-    const last: ModelMessage = { role: 'tool', content: [...(result('x').content as []), ...(answer('a').content as [])] };
+    const last: ModelMessage = {
+      role: 'tool',
+      content: [...(result('x').content as []), ...(answer('a').content as [])],
+    };
     expect(placeOfCall('x', [call('x', 'a'), last])).toEqual({ step: '#1', origin: 'model' });
   });
 

@@ -52,9 +52,16 @@ holds<Equal<InferUITools<typeof guarded>['add'], { input: { a: number }; output:
 holds<Equal<InferUITools<typeof guarded>, InferUITools<typeof raw>>>();
 
 const toolsContext = { contextual: { tenant: 'acme' } };
-const result = await generateText({ model, tools: guarded, toolsContext, prompt: '', experimental_toolCallers: { add: ['code'] } });
+const result = await generateText({
+  model,
+  tools: guarded,
+  toolsContext,
+  prompt: '',
+  experimental_toolCallers: { add: ['code'] },
+});
 const [call] = result.toolCalls;
-if (call !== undefined && call.dynamic !== true && call.toolName === 'add') holds<Equal<typeof call.input, { a: number }>>();
+if (call !== undefined && call.dynamic !== true && call.toolName === 'add')
+  holds<Equal<typeof call.input, { a: number }>>();
 
 // @ts-expect-error a tool context of another type
 await generateText({ model, tools: guarded, toolsContext: { contextual: { tenant: 1 } }, prompt: '' });
@@ -76,7 +83,9 @@ const agent = new ToolLoopAgent({ model, tools: guarded, toolsContext });
 holds<Equal<InferAgentUIMessage<typeof agent>, InferAgentUIMessage<typeof rawAgent>>>();
 
 guardTools(raw, ambientGate);
-guardTools(raw, ({ toolName, toolContext }) => (toolName === 'add' && toolContext === undefined ? undefined : Promise.resolve(gate)));
+guardTools(raw, ({ toolName, toolContext }) =>
+  toolName === 'add' && toolContext === undefined ? undefined : Promise.resolve(gate),
+);
 holds<Equal<ReturnType<typeof guardTools<ToolSet>>, ToolSet>>();
 
 // Guarded tools go where the rest of Countersign takes tools, by their own types.

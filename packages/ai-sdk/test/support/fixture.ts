@@ -30,10 +30,19 @@ export const document: PolicyDocument = {
       capability: 'tickets:refund:create',
       risk: 'low',
       arguments: { type: 'object', properties: { amount: { type: 'number', minimum: 0 } }, required: ['amount'] },
-      when: [{ arguments: { type: 'object', properties: { amount: { type: 'number', exclusiveMinimum: 100 } } }, risk: 'high' }],
+      when: [
+        {
+          arguments: { type: 'object', properties: { amount: { type: 'number', exclusiveMinimum: 100 } } },
+          risk: 'high',
+        },
+      ],
     },
     vault: { capability: 'vault:secret:read', risk: 'low' },
-    send: { capability: 'tickets:ticket:read', risk: 'low', credential: { service: 'mail', scope: { send: true }, ttl: '1m' } },
+    send: {
+      capability: 'tickets:ticket:read',
+      risk: 'low',
+      credential: { service: 'mail', scope: { send: true }, ttl: '1m' },
+    },
     code: { capability: 'tickets:ticket:read', risk: 'low', orchestrates: true },
     web: { capability: 'tickets:ticket:read', risk: 'low', source: 'provider:openai.web_search' },
     client: { capability: 'tickets:ticket:read', risk: 'low' },
@@ -43,7 +52,10 @@ export const document: PolicyDocument = {
   grants: {
     basics: ['tickets:ticket:read', 'tickets:note:create', 'tickets:refund:create', 'deploy:staging:create'],
   },
-  agents: { support: { owner: 'user:alice', include: ['basics'] }, reader: { owner: 'user:alice', capabilities: ['tickets:note:create'] } },
+  agents: {
+    support: { owner: 'user:alice', include: ['basics'] },
+    reader: { owner: 'user:alice', capabilities: ['tickets:note:create'] },
+  },
   users: { alice: { include: ['basics'] }, bob: { include: ['basics'] } },
 };
 
@@ -53,11 +65,11 @@ export interface Fixture {
   /** Alice, by the agent `support`, in `run-1`. */
   readonly gate: Gate;
   /** The same chat after a restart: another instance with another handle on the same file. */
-  restarted(): Gate;
+  readonly restarted: () => Gate;
   /** Decides on everything that waits, as Carol. Answers the ids. */
-  decide(verdict: 'approve' | 'reject'): Promise<readonly string[]>;
+  readonly decide: (verdict: 'approve' | 'reject') => Promise<readonly string[]>;
   /** `kind:event` of every record. */
-  kinds(): Promise<readonly string[]>;
+  readonly kinds: () => Promise<readonly string[]>;
 }
 
 export const carol = 'carol-token';
@@ -124,7 +136,12 @@ export function shown(content: readonly { readonly type: string }[]): readonly u
   return content
     .filter(({ type }) => type !== 'text' && type !== 'tool-call')
     .map((part) => {
-      const { type, toolName, output, error } = part as { type: string; toolName?: string; output?: unknown; error?: unknown };
+      const { type, toolName, output, error } = part as {
+        type: string;
+        toolName?: string;
+        output?: unknown;
+        error?: unknown;
+      };
       if (type === 'tool-result') return [type, toolName, output];
       if (type === 'tool-error') return [type, toolName, error instanceof Error ? error.name : error];
       return [type];
