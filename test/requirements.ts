@@ -39,7 +39,8 @@ const list = {
   'IDN-6': {
     must: 'Each link of a delegation can only narrow what the user or the owner may do; the outermost actor decides and the chain is recorded.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'users, agents and delegation narrow in the policy; single-action tokens and the token chain are missing',
   },
   'IDN-7': {
     must: 'One action can have its own single-use token, bound to tool, arguments and audience, that a resource server burns in one call.',
@@ -54,52 +55,58 @@ const list = {
   'CAP-1': {
     must: 'Capabilities are exact names; everything not granted, unknown, malformed, failing or late is denied.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'CAP-2': {
     must: 'Wildcard grants are refused when the policy is loaded, whoever they are for.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'CAP-3': {
     must: 'The check runs on every call before any credential is fetched or tool runs; tools without a policy entry are denied and listed at start-up.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'CAP-4': {
     must: 'Every tool has a risk that can only rise; unknown is high, high is never approved by code, and a catalogue of common operations ships.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'CAP-5': {
     must: 'Constraints hold on the arguments that will run, and read paths, URLs, addresses, money, commands and SQL as their target does.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing:
+      'JSON Schema with linear-time patterns only; the matchers for paths, URLs, money, shell words and SQL are missing',
   },
   'CAP-6': {
     must: 'An agent learns nothing about the permissions of others, neither from the gate nor from a denial.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'CAP-7': {
     must: 'Each agent has its list of tools, also from agent definition files, and its model is offered no others.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'tools that are not permitted are not offered; agent definition files are missing',
   },
   'CAP-8': {
     must: 'Tenant and user are part of every key, query and cache; users are validated on each call and stored data is encrypted per tenant.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing:
+      'tenants in keys, stores and caches, encryption per subject, and a user directory interface; the directory has no cache and user ids stand in the clear in the table of calls',
   },
   'CAP-9': {
     must: 'Policy is a versioned document with a schema; decisions pin it, reloads are atomic and a broken file changes nothing.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'version, digest and JSON Schema; hot reload is missing',
   },
   'CAP-10': {
     must: 'A decision tells the operator which rule and constraint made it and what would make it pass.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'CAP-11': {
     must: 'Teams can observe without enforcing, derive a policy from the ledger, simulate a candidate and unit-test a policy.',
@@ -124,32 +131,34 @@ const list = {
   'APR-1': {
     must: 'High risk waits for a person, medium is filed and runs later once, low runs; the policy of each level is printed.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'APR-2': {
     must: 'A rejection, a time-out, silence, a crash or a lost message never approves.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'APR-3': {
     must: 'People are asked by Slack, e-mail, webhook, terminal and web inbox, several at once, and one decision settles all.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'terminal and HTTP endpoint; Slack, e-mail, webhook and the web inbox are missing',
   },
   'APR-4': {
     must: 'An approval yields a single-use, expiring grant for exactly one call, checked again under the current policy when it is claimed.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'APR-5': {
     must: "Approvals live in the server's store; what a framework carries only wakes a run up and proves nothing.",
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'APR-6': {
     must: 'Only authenticated, eligible approvers decide, with groups, quorum, escalation and delegation; opening a link decides nothing.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'authentication, tenant and requester checks; groups, quorum, escalation and delegation are missing',
   },
   'APR-7': {
     must: 'Edited arguments pass schema and policy again under a new digest, and the audit keeps both versions.',
@@ -159,12 +168,15 @@ const list = {
   'APR-8': {
     must: 'The pause of each framework is used where there is one and survives a restart in another process, streaming included.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'see the adapters; the inventory does not say yet which paths wait',
   },
   'APR-9': {
     must: 'What the approver sees is what runs, with provenance, warnings about deceptive text and the difference from last time.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing:
+      'canonical arguments and hidden characters in the terminal; provenance, look-alikes and differences are missing',
   },
   'APR-10': {
     must: 'The outcome of every gate is recorded, also when it approved by itself.',
@@ -179,27 +191,31 @@ const list = {
   'APR-12': {
     must: 'Pending requests are capped per run and user, and chat and mail show redacted summaries.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'capped per run; per user and redacted summaries in chat and mail are missing',
   },
   'CRD-1': {
     must: 'Credentials come through one provider interface, and no code reads a raw secret around it.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'the interface and two providers; the lint rule against reading secrets around it is missing',
   },
   'CRD-2': {
     must: 'A lease is issued just in time for one consumed grant, narrow and short, and is revoked after use and after a crash.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'CRD-3': {
     must: 'Vault or OpenBao, AWS, an encrypted file and, in development only, an env file serve as back ends.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'encrypted file only; Vault, AWS and .env are missing',
   },
   'CRD-4': {
     must: 'API keys are scoped per agent and service, expire with a warning, and spending limits are enforced.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'registered static keys with an expiry; GitHub and model keys are missing',
   },
   'CRD-5': {
     must: "Users' OAuth tokens are obtained with consent, kept encrypted, refreshed once at a time, exchanged and revoked.",
@@ -214,12 +230,14 @@ const list = {
   'CRD-7': {
     must: 'A secret appears in no argument, prompt, message, result, error, span, record, log or child environment.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'the providers and adapters that exist; child processes are not covered',
   },
   'CRD-8': {
     must: 'Tools find the credential in a per-call context or a fetch for allowed hosts, never in an argument.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'the ambient lease; the fetch that adds it for allowed hosts is missing',
   },
   'CRD-9': {
     must: 'The doctor refuses literal secrets in policies, prompts, tracked files and shared environment variables.',
@@ -229,22 +247,25 @@ const list = {
   'AUD-1': {
     must: 'Every check, decision, approval, credential access and execution leaves one structured, redacted record.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'AUD-2': {
     must: "Records appear as OpenTelemetry spans in the application's own trace and in the tools that teams run.",
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'spans in the application trace; seen in an in-memory exporter only',
   },
   'AUD-3': {
     must: 'No tool runs before its intent is durably recorded; an unwritable ledger denies.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'AUD-4': {
     must: 'Agents cannot change the ledger unnoticed: a public key is enough to find edits, deletions, truncation, reordering and roll-back.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing:
+      'hash chains with heads kept outside; signed checkpoints and a store role that can only insert are missing',
   },
   'AUD-5': {
     must: 'Records reach the collector at least once, across crashes and outages.',
@@ -254,7 +275,8 @@ const list = {
   'AUD-6': {
     must: 'The ledger answers who did what for whom and when, exports, and is pruned in segments that stay verifiable.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'queries and export; retention is missing',
   },
   'AUD-7': {
     must: 'Changes to policy, registry, approvers, keys and retention are authenticated and recorded, and closed to agents.',
@@ -264,7 +286,7 @@ const list = {
   'ADP-1': {
     must: 'Every kind of tool of the Vercel AI SDK is guarded with its types kept, and provider-executed tools need an allow-list.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'ADP-2': {
     must: 'Every path to a tool of the OpenAI Agents SDK is guarded, and hosted tools need an allow-list.',
@@ -289,7 +311,7 @@ const list = {
   'ADP-6': {
     must: 'A denial reaches the model as a clean message and never crashes a run.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'ADP-7': {
     must: 'The gate also stands in front of MCP servers, the Claude Agent SDK and Mastra.',
@@ -299,7 +321,7 @@ const list = {
   'ADP-8': {
     must: 'A plain function can require a capability, and throws a typed error without it.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'OPS-1': {
     must: 'A report of identities, credentials, capabilities and risks, flow and audit schema is printed from a running configuration.',
@@ -324,22 +346,25 @@ const list = {
   'REL-1': {
     must: 'One SQLite file or a shared Postgres hold the state under the same contract, with several processes on one store.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'SQLite only; Postgres is missing',
   },
   'REL-2': {
     must: 'Killed at any point, no tool runs twice, no effect lacks its intent and no grant is reusable.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'REL-3': {
     must: 'A part that is down, slow or lying makes calls fail closed, in bounded time, and recovers without a restart.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'store, provider, authorizer and channel faults; a collector is not there yet',
   },
   'REL-4': {
     must: 'Hostile input of any kind is a clear error and executes nothing.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'arguments, call ids, names, tokens; the path and URL bypass lists are missing',
   },
   'PRF-1': {
     must: 'The cost of the gate is a small, published part of a tool round, flat in agents and tools, and scales with processes.',
