@@ -46,10 +46,16 @@ function requestsFor(agents: number): Request[] {
 function policyFor(agents: number): Policy {
   const grants = Array.from({ length: teams }, (_, team) => [
     `team-${team}`,
-    Array.from({ length: capabilitiesPerTeam }, (_item, index) => ({ capability: capability(team, index), arguments: constraint })),
+    Array.from({ length: capabilitiesPerTeam }, (_item, index) => ({
+      capability: capability(team, index),
+      arguments: constraint,
+    })),
   ]);
   const tools = Array.from({ length: teams }, (_, team) =>
-    Array.from({ length: capabilitiesPerTeam }, (_item, index) => [toolOf(team, index), { capability: capability(team, index), risk: 'low' }]),
+    Array.from({ length: capabilitiesPerTeam }, (_item, index) => [
+      toolOf(team, index),
+      { capability: capability(team, index), risk: 'low' },
+    ]),
   ).flat();
   const all = Array.from({ length: teams }, (_, team) => `plain-${team}`);
   const plain = Array.from({ length: teams }, (_, team) => [
@@ -64,7 +70,10 @@ function policyFor(agents: number): Policy {
     tools: Object.fromEntries(tools),
     grants: Object.fromEntries([...grants, ...plain]),
     agents: Object.fromEntries(
-      Array.from({ length: agents }, (_, index) => [`agent-${index}`, { owner: 'user:alice', include: [`team-${index % teams}`] }]),
+      Array.from({ length: agents }, (_, index) => [
+        `agent-${index}`,
+        { owner: 'user:alice', include: [`team-${index % teams}`] },
+      ]),
     ),
     users: { alice: { include: all } },
   } as PolicyDocument);
@@ -73,8 +82,10 @@ function policyFor(agents: number): Policy {
 /** What a guard written by hand for one application would do, and nothing else. */
 function floorFor(agents: number): (request: Request) => boolean {
   const validate = new Ajv2020().compile(constraint);
-  const tables = Array.from({ length: teams }, (_, team) =>
-    new Map(Array.from({ length: capabilitiesPerTeam }, (_item, index) => [toolOf(team, index), validate] as const)),
+  const tables = Array.from(
+    { length: teams },
+    (_, team) =>
+      new Map(Array.from({ length: capabilitiesPerTeam }, (_item, index) => [toolOf(team, index), validate] as const)),
   );
   const byAgent = new Map<string, (typeof tables)[number] | undefined>(
     Array.from({ length: agents }, (_, index) => [`agent-${index}`, tables[index % teams]] as const),
@@ -107,7 +118,8 @@ m = r.sub == p.sub && r.obj == p.obj && r.act == p.act && r.repository == "web"
 `);
   const enforcer: Enforcer = await newEnforcer(model);
   const agent = list[0]?.agent ?? '';
-  for (let index = 0; index < capabilitiesPerTeam; index += 1) await enforcer.addPolicy(agent, toolOf(list[0]?.team ?? 0, index), 'call');
+  for (let index = 0; index < capabilitiesPerTeam; index += 1)
+    await enforcer.addPolicy(agent, toolOf(list[0]?.team ?? 0, index), 'call');
   return ({ tool, args }) => enforcer.enforceSync(agent, tool, 'call', args['repository']);
 }
 
@@ -140,8 +152,14 @@ export async function benchDecision(quick: boolean): Promise<void> {
   for (const agents of sizes) {
     const policy = policyFor(agents);
     const list = requestsFor(agents);
-    const subjects = new Map(list.map(({ agent }) => [agent, { tenant: 'acme', user: 'alice', agent, delegation: [] }]));
-    const prepared = list.map((request) => ({ ...request, subject: subjects.get(request.agent), identity: { name: request.tool, source: 'local' } }));
+    const subjects = new Map(
+      list.map(({ agent }) => [agent, { tenant: 'acme', user: 'alice', agent, delegation: [] }]),
+    );
+    const prepared = list.map((request) => ({
+      ...request,
+      subject: subjects.get(request.agent),
+      identity: { name: request.tool, source: 'local' },
+    }));
     cases.push(caseOf(`floor, ${agents} agents`, list, floorFor(agents)));
     cases.push(
       caseOf(`decide, ${agents} agents`, prepared, (request) => {
@@ -162,14 +180,28 @@ export async function benchDecision(quick: boolean): Promise<void> {
     { rounds: quick ? 3 : 8, operations: 2_000 },
   );
 
-  const lines: Line[] = [...measured.values(), ...peers.values()].map(({ name, perOperation }) => ({ what: name, measured: nanoseconds(median(perOperation)) }));
+  const lines: Line[] = [...measured.values(), ...peers.values()].map(({ name, perOperation }) => ({
+    what: name,
+    measured: nanoseconds(median(perOperation)),
+  }));
   for (const agents of sizes) {
     const times = ratio(measured, `decide, ${agents} agents`, `floor, ${agents} agents`);
-    lines.push({ what: `decide / floor, ${agents} agents`, measured: interval(times), goal: '≤ 3', met: times.median <= 3 });
+    lines.push({
+      what: `decide / floor, ${agents} agents`,
+      measured: interval(times),
+      goal: '≤ 3',
+      met: times.median <= 3,
+    });
   }
   const growth = (name: string): number =>
-    median(one(measured, `${name}, 100000 agents`).perOperation) / median(one(measured, `${name}, 10 agents`).perOperation);
+    median(one(measured, `${name}, 100000 agents`).perOperation) /
+    median(one(measured, `${name}, 10 agents`).perOperation);
   const relative = growth('decide') / growth('floor');
-  lines.push({ what: 'growth 10 → 100,000 agents, decide / floor', measured: relative.toFixed(2), goal: '≤ 1.25', met: relative <= 1.25 });
+  lines.push({
+    what: 'growth 10 → 100,000 agents, decide / floor',
+    measured: relative.toFixed(2),
+    goal: '≤ 1.25',
+    met: relative <= 1.25,
+  });
   printSection('Decision', lines);
 }

@@ -13,7 +13,13 @@ export async function benchGuardedCall(quick: boolean): Promise<void> {
   };
   const measured = await measure(
     [
-      { name: 'guarded', run: repeat(async () => { const outcome = await bench.gate.execute(addCall(), add); if (outcome.status !== 'completed') throw new Error(outcome.status); }) },
+      {
+        name: 'guarded',
+        run: repeat(async () => {
+          const outcome = await bench.gate.execute(addCall(), add);
+          if (outcome.status !== 'completed') throw new Error(outcome.status);
+        }),
+      },
       { name: 'composite floor', run: repeat(() => floor(addCall())) },
       { name: 'composite floor again', run: repeat(() => again(addCall())) },
       { name: 'one bare insert', run: repeat(() => insert(body)) },
@@ -22,9 +28,15 @@ export async function benchGuardedCall(quick: boolean): Promise<void> {
   );
   await bench.close();
   const times = ratio(measured, 'guarded', 'composite floor');
-  const lines: Line[] = [...measured.keys()].map((name) => ({ what: name, measured: nanoseconds(median(one(measured, name).perOperation)) }));
+  const lines: Line[] = [...measured.keys()].map((name) => ({
+    what: name,
+    measured: nanoseconds(median(one(measured, name).perOperation)),
+  }));
   lines.push(
-    { what: 'noise: floor again / floor', measured: interval(ratio(measured, 'composite floor again', 'composite floor')) },
+    {
+      what: 'noise: floor again / floor',
+      measured: interval(ratio(measured, 'composite floor again', 'composite floor')),
+    },
     { what: 'guarded / composite floor', measured: interval(times), goal: '≤ 1.5', met: times.median <= 1.5 },
   );
   printSection('Whole low-risk call, SQLite, survives a crash of the process', lines);

@@ -6,7 +6,17 @@ import { generateText, isStepCount, tool, type ToolSet } from 'ai';
 import { MockLanguageModelV4 } from 'ai/test';
 import { z } from 'zod';
 import { guardTools } from '@countersign/ai-sdk';
-import { difference, estimate, interval, measure, median, nanoseconds, one, printSection, type Line } from './measure.ts';
+import {
+  difference,
+  estimate,
+  interval,
+  measure,
+  median,
+  nanoseconds,
+  one,
+  printSection,
+  type Line,
+} from './measure.ts';
 import { openBench } from './support.ts';
 
 const callsPerRun = 6;
@@ -24,7 +34,13 @@ function model(): MockLanguageModelV4 {
   return new MockLanguageModelV4({
     doGenerate: async () => {
       turn += 1;
-      if (turn > callsPerRun) return { content: [{ type: 'text', text: 'done' }], finishReason: { unified: 'stop', raw: 'stop' }, usage, warnings: [] };
+      if (turn > callsPerRun)
+        return {
+          content: [{ type: 'text', text: 'done' }],
+          finishReason: { unified: 'stop', raw: 'stop' },
+          usage,
+          warnings: [],
+        };
       const input = JSON.stringify({ left: turn, right: 2 });
       return {
         content: [{ type: 'tool-call', toolCallId: `r${run}-c${turn}`, toolName: 'add', input }],
@@ -39,13 +55,17 @@ function model(): MockLanguageModelV4 {
 async function round(tools: ToolSet): Promise<void> {
   const result = await generateText({ model: model(), tools, prompt: 'add', stopWhen: isStepCount(callsPerRun + 2) });
   if (result.text !== 'done' || result.steps.length !== callsPerRun + 1) throw new Error('the run took another course');
-  for (const step of result.steps) if (step.content.some(({ type }) => type === 'tool-error')) throw new Error('a call failed');
+  for (const step of result.steps)
+    if (step.content.some(({ type }) => type === 'tool-error')) throw new Error('a call failed');
 }
 
 export async function benchInFramework(quick: boolean): Promise<void> {
   const bench = openBench('process');
   const plain = {
-    add: tool({ inputSchema: z.object({ left: z.number(), right: z.number() }), execute: async ({ left, right }) => left + right }),
+    add: tool({
+      inputSchema: z.object({ left: z.number(), right: z.number() }),
+      execute: async ({ left, right }) => left + right,
+    }),
   };
   const guarded = guardTools(plain, bench.gate);
   const repeat = (tools: ToolSet) => async (operations: number) => {
@@ -63,7 +83,9 @@ export async function benchInFramework(quick: boolean): Promise<void> {
   const base = median(one(measured, 'no guard').perOperation);
   const share = (name: string): ReturnType<typeof estimate> => {
     const { perOperation: plainRounds } = one(measured, 'no guard');
-    return estimate(one(measured, name).perOperation.map((value, index) => (value / (plainRounds[index] ?? Number.NaN) - 1) * 100));
+    return estimate(
+      one(measured, name).perOperation.map((value, index) => (value / (plainRounds[index] ?? Number.NaN) - 1) * 100),
+    );
   };
   const added = share('guarded');
   const lines: Line[] = [

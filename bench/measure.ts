@@ -44,7 +44,9 @@ function shuffled<Item>(items: readonly Item[]): Item[] {
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? Number.NaN) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? Number.NaN)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
 export interface Estimate {
@@ -60,7 +62,11 @@ export function estimate(values: readonly number[]): Estimate {
   const medians = Array.from({ length: resamples }, () =>
     median(Array.from({ length: values.length }, () => values[Math.floor(Math.random() * values.length)] ?? 0)),
   ).toSorted((left, right) => left - right);
-  return { median: median(values), low: medians[Math.floor(resamples * 0.025)] ?? 0, high: medians[Math.floor(resamples * 0.975)] ?? 0 };
+  return {
+    median: median(values),
+    low: medians[Math.floor(resamples * 0.025)] ?? 0,
+    high: medians[Math.floor(resamples * 0.975)] ?? 0,
+  };
 }
 
 /** `case / base`, paired by round. */

@@ -52,11 +52,27 @@ export async function benchPowerLoss(quick: boolean): Promise<void> {
   const half = { median: perWrite.median / 2, low: perWrite.low / 2, high: perWrite.high / 2 };
   const perSecond = (name: string): number => 1e9 / median(one(crowd, name).perOperation);
   const lines: Line[] = [
-    ...[...single.keys()].map((name) => ({ what: name, measured: nanoseconds(median(one(single, name).perOperation)) })),
-    { what: 'one awaited write / append + fdatasync', measured: interval(half), goal: '≤ 1.5', met: half.median <= 1.5 },
+    ...[...single.keys()].map((name) => ({
+      what: name,
+      measured: nanoseconds(median(one(single, name).perOperation)),
+    })),
+    {
+      what: 'one awaited write / append + fdatasync',
+      measured: interval(half),
+      goal: '≤ 1.5',
+      met: half.median <= 1.5,
+    },
     ...[...crowd.keys()].map((name) => ({ what: name, measured: `${perSecond(name).toFixed(0)} /s` })),
-    { what: '50 callers', measured: `${perSecond('guarded calls, 50 callers').toFixed(0)} /s`, goal: '≥ 10,000 /s', met: perSecond('guarded calls, 50 callers') >= 10_000 },
-    { what: 'bare insert loop, one transaction each', measured: `${(1e9 / median(one(single, 'bare SQLite insert, FULL').perOperation)).toFixed(0)} /s` },
+    {
+      what: '50 callers',
+      measured: `${perSecond('guarded calls, 50 callers').toFixed(0)} /s`,
+      goal: '≥ 10,000 /s',
+      met: perSecond('guarded calls, 50 callers') >= 10_000,
+    },
+    {
+      what: 'bare insert loop, one transaction each',
+      measured: `${(1e9 / median(one(single, 'bare SQLite insert, FULL').perOperation)).toFixed(0)} /s`,
+    },
   ];
   printSection('Durable against power loss', lines);
 }

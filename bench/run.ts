@@ -9,7 +9,12 @@ import { benchGuardedCall } from './guarded-call.ts';
 import { benchInFramework } from './in-framework.ts';
 import { benchPowerLoss } from './power-loss.ts';
 
-const sections = { decision: benchDecision, call: benchGuardedCall, framework: benchInFramework, power: benchPowerLoss };
+const sections = {
+  decision: benchDecision,
+  call: benchGuardedCall,
+  framework: benchInFramework,
+  power: benchPowerLoss,
+};
 
 const quick = process.argv.includes('--quick');
 const wanted = process.argv.slice(2).filter((word) => Object.hasOwn(sections, word));
@@ -19,7 +24,9 @@ trace.setGlobalTracerProvider(
     spanProcessors: [{ onStart() {}, onEnd() {}, forceFlush: async () => {}, shutdown: async () => {} }],
   }),
 );
-process.stdout.write(`Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}\n`);
+process.stdout.write(
+  `Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}\n`,
+);
 for (const [name, section] of Object.entries(sections)) {
   if (wanted.length === 0 || wanted.includes(name)) await section(quick);
 }

@@ -19,7 +19,11 @@ export const policy = definePolicy({
     add: {
       capability: 'math:sum:read',
       risk: 'low',
-      arguments: { type: 'object', properties: { left: { type: 'number' }, right: { type: 'number' } }, required: ['left', 'right'] },
+      arguments: {
+        type: 'object',
+        properties: { left: { type: 'number' }, right: { type: 'number' } },
+        required: ['left', 'right'],
+      },
     },
   },
   agents: { calculator: { owner: 'user:alice', capabilities: ['math:sum:read'] } },
@@ -107,10 +111,23 @@ export function compositeFloor(folder: string, durability: 'process' | 'power'):
     if (!allowed) throw new Error('denied');
     const digest = hash('sha256', canonicalize(call.arguments) ?? '', 'base64url');
     const span = tracer.startSpan('execute_tool add', { kind: SpanKind.INTERNAL });
-    span.setAttributes({ 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': 'add', 'gen_ai.tool.call.id': call.callId, digest });
-    const record = { tenant: 'acme', user: 'alice', agent: 'calculator', run: 'run-1', call: call.callId, tool: 'add', digest };
+    span.setAttributes({
+      'gen_ai.operation.name': 'execute_tool',
+      'gen_ai.tool.name': 'add',
+      'gen_ai.tool.call.id': call.callId,
+      digest,
+    });
+    const record = {
+      tenant: 'acme',
+      user: 'alice',
+      agent: 'calculator',
+      run: 'run-1',
+      call: call.callId,
+      tool: 'add',
+      digest,
+    };
     await append({ ...record, kind: 'claim', time: Date.now(), decision: 'allow' });
-    const result = await add(call.arguments);
+    const result = add(call.arguments);
     await append({ ...record, kind: 'outcome', time: Date.now(), result: 'completed' });
     span.end();
     return result;

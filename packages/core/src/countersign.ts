@@ -75,9 +75,14 @@ export interface Countersign {
   principal(input: PrincipalInput): Principal;
   /** A new run id: one conversation, kept by you across requests. */
   newRun(): string;
-  gate(input: { readonly principal: Principal; readonly run: string } | (PrincipalInput & { readonly run: string })): Gate;
+  gate(
+    input: { readonly principal: Principal; readonly run: string } | (PrincipalInput & { readonly run: string }),
+  ): Gate;
   /** Runs `task` with an ambient principal, for tools that are guarded with `ambientGate`. A principal alone gets a new run. */
-  within<Result>(scope: Principal | Gate | { readonly principal: Principal; readonly run: string }, task: () => Result): Result;
+  within<Result>(
+    scope: Principal | Gate | { readonly principal: Principal; readonly run: string },
+    task: () => Result,
+  ): Result;
   readonly approvals: ApprovalRuns;
   worker(options: WorkerOptions): Worker;
   /** What became of the asynchronous calls of a run. Untrusted data: never put it into system or user messages. */
@@ -113,7 +118,8 @@ export function createCountersign(options: CountersignOptions): Countersign {
   };
   const gateOf: Countersign['gate'] = (input) => {
     const principal = 'principal' in input ? input.principal : createPrincipal(input, owner);
-    if (ownerOf(principal) !== owner) throw new PrincipalError('a gate needs a principal made by countersign.principal()');
+    if (ownerOf(principal) !== owner)
+      throw new PrincipalError('a gate needs a principal made by countersign.principal()');
     return createGate(runtime, principal, requireId('run', input.run));
   };
   const ledger = createLedger({ store, sealer: runtime.sealer, recorder: runtime.recorder });
@@ -137,8 +143,10 @@ export function createCountersign(options: CountersignOptions): Countersign {
 }
 
 function requireOptions({ policy, store, audit }: CountersignOptions): void {
-  if (typeof policy?.decide !== 'function') throw new ConfigurationError('`policy` must be a policy or another authorizer');
-  if (typeof store?.claim !== 'function') throw new ConfigurationError('`store` must be a store, for example sqliteStore({ path })');
+  if (typeof policy?.decide !== 'function')
+    throw new ConfigurationError('`policy` must be a policy or another authorizer');
+  if (typeof store?.claim !== 'function')
+    throw new ConfigurationError('`store` must be a store, for example sqliteStore({ path })');
   if (audit?.key === undefined) throw new ConfigurationError('`audit.key` is required, for example readKeyFile(path)');
 }
 

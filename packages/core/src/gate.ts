@@ -37,7 +37,11 @@ export interface Gate {
   /** Runs `body` once, if the call is authorized, approved, claimed and leased. Never rejects: a throw of the body is `failed`. */
   execute<Result>(call: ToolCall, body: Body<Result>, options?: ExecuteOptions<Result>): Promise<Outcome<Result>>;
   /** As `execute`, for a body that yields. Yields nothing unless the body runs; returns the outcome, whose result is the last value. */
-  stream<Value>(call: ToolCall, body: StreamBody<Value>, options?: ExecuteOptions<Value>): AsyncGenerator<Value, Outcome<Value>, void>;
+  stream<Value>(
+    call: ToolCall,
+    body: StreamBody<Value>,
+    options?: ExecuteOptions<Value>,
+  ): AsyncGenerator<Value, Outcome<Value>, void>;
   /** The gate of a sub-agent in the same run, for the same user. It can only permit less. */
   delegate(agent: string): Gate;
   /** Names of the tools that this principal may use at all. */
@@ -56,7 +60,9 @@ export function createGate(runtime: Runtime, principal: Principal, run: string):
     },
     async *stream(call, body, options = {}) {
       const admitted = await admit(identify, call, options as AdmitOptions);
-      return 'stopped' in admitted ? (admitted.stopped.outcome as Outcome<never>) : yield* streamBody(admitted, body, options);
+      return 'stopped' in admitted
+        ? (admitted.stopped.outcome as Outcome<never>)
+        : yield* streamBody(admitted, body, options);
     },
     delegate: (agent) => createGate(runtime, delegatePrincipal(principal, agent), run),
     permittedTools: () => runtime.asked.authorizer.permittedTools(principal),
@@ -69,7 +75,11 @@ type AdmitOptions = Pick<ExecuteOptions<unknown>, 'wait' | 'signal'> & { readonl
 type Identify = () => Promise<GateContext>;
 
 /** From a framework's call to one that may run now. Whatever goes wrong on the way ends in a recorded stop. */
-async function admit(identify: Identify, call: ToolCall, options: AdmitOptions): Promise<Leased | { readonly stopped: Stop }> {
+async function admit(
+  identify: Identify,
+  call: ToolCall,
+  options: AdmitOptions,
+): Promise<Leased | { readonly stopped: Stop }> {
   let context: GateContext | undefined;
   let prepared: PreparedCall | undefined;
   try {

@@ -23,7 +23,18 @@ export async function maintain(runtime: Runtime): Promise<Maintained> {
     store: runtime.store,
     providers: runtime.providers,
     open: (tenant, handle, lease) => runtime.sealer.tenant(tenant).open(handle, handleContext(lease)),
-    draft: (lease, event) => runtime.recorder.draft({ kind: 'credential', event, tenant: lease.tenant, call: lease.callKey, lease: lease.id, service: lease.service }, undefined),
+    draft: (lease, event) =>
+      runtime.recorder.draft(
+        {
+          kind: 'credential',
+          event,
+          tenant: lease.tenant,
+          call: lease.callKey,
+          lease: lease.id,
+          service: lease.service,
+        },
+        undefined,
+      ),
     now: runtime.clock.now(),
     timeoutMs: runtime.credentialTimeoutMs,
   });

@@ -11,7 +11,8 @@ const notNow = 'This call could not be checked, so it was not run. Nothing was e
 const messages: Readonly<Record<ReasonCode, string>> = {
   permitted: 'The call is permitted.',
   risk_requires_approval: 'The call needs the approval of a person.',
-  earlier_outcome_unknown: 'An earlier attempt with the same arguments has an unknown outcome; a person has to approve another.',
+  earlier_outcome_unknown:
+    'An earlier attempt with the same arguments has an unknown outcome; a person has to approve another.',
   principal_missing: notPermitted,
   tenant_unknown: notPermitted,
   agent_unknown: notPermitted,

@@ -43,7 +43,10 @@ export function denied(code: ReasonCode, context: DenialContext = {}): Stop {
 /** Whatever a stage threw, as a stop. What is not known is a denial. */
 export function asStop(error: unknown, callKey?: string): Stop {
   if (error instanceof Stop) return error;
-  return denied(codeOf(error), { callKey, detail: error instanceof Error ? `${error.name}: ${error.message}` : 'not an error' });
+  return denied(codeOf(error), {
+    callKey,
+    detail: error instanceof Error ? `${error.name}: ${error.message}` : 'not an error',
+  });
 }
 
 function codeOf(error: unknown): ReasonCode {

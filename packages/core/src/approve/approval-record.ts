@@ -8,7 +8,10 @@ import type { CallFacts, NewApproval } from '../store/store.ts';
 export type ApprovalTransition = 'opened' | 'approved' | 'rejected' | 'expired' | 'cancelled';
 
 /** @param approval a stored approval, or a new one together with its call */
-export function approvalEvent(approval: NewApproval & { readonly call: CallFacts }, event: ApprovalTransition): RecordEvent {
+export function approvalEvent(
+  approval: NewApproval & { readonly call: CallFacts },
+  event: ApprovalTransition,
+): RecordEvent {
   const { call } = approval;
   return {
     kind: 'approval',

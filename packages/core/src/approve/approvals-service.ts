@@ -70,7 +70,8 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
     },
     async decide(credential, input) {
       const approver = await authenticate(credential);
-      if (input.verdict !== 'approve' && input.verdict !== 'reject') throw new ApproverError('a verdict is approve or reject');
+      if (input.verdict !== 'approve' && input.verdict !== 'reject')
+        throw new ApproverError('a verdict is approve or reject');
       const approval = await find(approver, input.id);
       const key = await sealer.subject(approval.call.tenant, approval.call.user);
       const vote = signVote(options, approval, approver, input, key);
@@ -93,7 +94,13 @@ function signVote(
   input: DecideInput,
   key: SubjectKey,
 ): Vote {
-  const content = { tenant: approver.tenant, approval: approval.id, approver: approver.id, verdict: input.verdict, time: options.clock.now() };
+  const content = {
+    tenant: approver.tenant,
+    approval: approval.id,
+    approver: approver.id,
+    verdict: input.verdict,
+    time: options.clock.now(),
+  };
   const reason = input.reason?.slice(0, maxReasonLength);
   return {
     ...content,
@@ -163,7 +170,9 @@ function viewOf(approval: StoredApproval, key: SubjectKey, now: number): Approva
       approver: vote.approver,
       verdict: vote.verdict,
       time: vote.time,
-      ...(vote.sealedReason === undefined ? {} : { reason: key.open(vote.sealedReason, reasonContext(approval.id, vote.approver)) }),
+      ...(vote.sealedReason === undefined
+        ? {}
+        : { reason: key.open(vote.sealedReason, reasonContext(approval.id, vote.approver)) }),
     })),
   };
 }

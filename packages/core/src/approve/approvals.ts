@@ -33,6 +33,13 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
   const clock = createClock(options.now);
   const signer = createVoteSigner(options.signingKey);
   const sealer = createSealer({ masterKey: keyBytes(options.audit.key, 32), keys: store });
-  const service = createApprovalsService({ store, signer, approvers, sealer, clock, recorder: createRecorder({ clock }) });
+  const service = createApprovalsService({
+    store,
+    signer,
+    approvers,
+    sealer,
+    clock,
+    recorder: createRecorder({ clock }),
+  });
   return { ...service, publicKey: signer.publicKey };
 }

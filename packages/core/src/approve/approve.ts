@@ -30,7 +30,12 @@ export interface ApprovalView {
   readonly expiresAt: number;
   /** Whether its grant was used. */
   readonly consumed: boolean;
-  readonly votes: readonly { readonly approver: string; readonly verdict: 'approve' | 'reject'; readonly time: number; readonly reason?: string }[];
+  readonly votes: readonly {
+    readonly approver: string;
+    readonly verdict: 'approve' | 'reject';
+    readonly time: number;
+    readonly reason?: string;
+  }[];
 }
 
 /** A person (or a service acting for one) who was authenticated as such. */

@@ -17,7 +17,10 @@ interface ApproverEntry {
 }
 
 /** A new bearer token and the entry to keep for it. */
-export function createApproverToken(tenant: string, id: string): { readonly token: string; readonly entry: ApproverEntry } {
+export function createApproverToken(
+  tenant: string,
+  id: string,
+): { readonly token: string; readonly entry: ApproverEntry } {
   requireId('tenant', tenant);
   requireId('user', id);
   const token = `csa_${randomBytes(32).toString('base64url')}`;

@@ -73,11 +73,13 @@ interface Decision {
 }
 
 async function readDecision(request: IncomingMessage): Promise<Decision> {
-  if (!/^application\/json\b/.test(request.headers['content-type'] ?? '')) throw new BadRequest(415, 'send application/json');
+  if (!/^application\/json\b/.test(request.headers['content-type'] ?? ''))
+    throw new BadRequest(415, 'send application/json');
   const body: unknown = parse(await readBody(request));
   if (typeof body !== 'object' || body === null) throw new BadRequest(400, 'send a JSON object');
   const { verdict, digest, reason } = body as Readonly<Record<string, unknown>>;
-  if (verdict !== 'approve' && verdict !== 'reject') throw new BadRequest(400, '"verdict" must be "approve" or "reject"');
+  if (verdict !== 'approve' && verdict !== 'reject')
+    throw new BadRequest(400, '"verdict" must be "approve" or "reject"');
   if (typeof digest !== 'string') throw new BadRequest(400, '"digest" must be the digest that was shown');
   if (reason !== undefined && typeof reason !== 'string') throw new BadRequest(400, '"reason" must be text');
   return reason === undefined ? { verdict, digest } : { verdict, digest, reason };
@@ -104,7 +106,11 @@ async function readBody(request: IncomingMessage): Promise<string> {
 }
 
 function send(response: ServerResponse, status: number, type: string, body: unknown): void {
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+  response.writeHead(status, {
+    'content-type': type,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
   response.end(JSON.stringify(body));
 }
 
@@ -112,7 +118,12 @@ function send(response: ServerResponse, status: number, type: string, body: unkn
 function sendProblem(response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy();
   const known = error instanceof CountersignError || error instanceof BadRequest;
-  const status = error instanceof BadRequest ? error.status : error instanceof CountersignError ? (statusOf[error.code] ?? 500) : 500;
+  const status =
+    error instanceof BadRequest
+      ? error.status
+      : error instanceof CountersignError
+        ? (statusOf[error.code] ?? 500)
+        : 500;
   if (status === 401) response.setHeader('www-authenticate', 'Bearer');
   const code = error instanceof CountersignError ? { code: error.code } : {};
   const detail = known && status < 500 ? error.message : 'the approvals service could not answer';

@@ -25,11 +25,19 @@ function modeOf(decision: Decision): ApprovalMode {
  * Opens the approval on first sight, finds it later, and expires it when its time has come.
  * @throws Stop when reviews are not configured, the call may not be filed, or the store cannot be written.
  */
-export async function fileApproval(context: GateContext, call: PreparedCall, decision: Decision): Promise<StoredApproval> {
+export async function fileApproval(
+  context: GateContext,
+  call: PreparedCall,
+  decision: Decision,
+): Promise<StoredApproval> {
   const { runtime } = context;
   const approvals = runtime.approvals;
   if (approvals === undefined) {
-    throw denied('approval_unverified', { callKey: call.facts.key, capability: decision.capability, detail: 'no approvals are configured' });
+    throw denied('approval_unverified', {
+      callKey: call.facts.key,
+      capability: decision.capability,
+      detail: 'no approvals are configured',
+    });
   }
   const approval = newApproval(context, call, decision);
   const input = {
@@ -51,8 +59,10 @@ export async function fileApproval(context: GateContext, call: PreparedCall, dec
   });
   const found = result.status === 'observed' ? result.approval : undefined;
   span.end(found === undefined ? {} : { approval: found.id, approvalState: found.state, approvalMode: found.mode });
-  if (result.status === 'refused') throw denied(result.code, { callKey: call.facts.key, capability: decision.capability });
-  if (result.approval === undefined) throw denied('approval_required', { callKey: call.facts.key, detail: 'the store opened no approval' });
+  if (result.status === 'refused')
+    throw denied(result.code, { callKey: call.facts.key, capability: decision.capability });
+  if (result.approval === undefined)
+    throw denied('approval_required', { callKey: call.facts.key, detail: 'the store opened no approval' });
   if (result.opened) notify(approvals, call, approval);
   return lapse(context, result.approval);
 }
@@ -96,7 +106,11 @@ async function lapse(context: GateContext, approval: StoredApproval): Promise<St
   return endApproval(context, approval, 'expired');
 }
 
-export async function endApproval(context: GateContext, approval: StoredApproval, to: 'expired' | 'cancelled'): Promise<StoredApproval> {
+export async function endApproval(
+  context: GateContext,
+  approval: StoredApproval,
+  to: 'expired' | 'cancelled',
+): Promise<StoredApproval> {
   const { store, clock } = context.runtime;
   const { tenant } = approval.call;
   const records = [context.draft(approvalEvent(approval, to))];
@@ -134,18 +148,26 @@ export function approved(context: GateContext, call: PreparedCall, approval: Sto
   const refer = { callKey: call.facts.key, capability: approval.capability };
   switch (approval.state) {
     case 'approved':
-      if (digestApproval(call.facts, approval) !== approval.digest) throw denied('approval_unverified', { ...refer, detail: 'the approval is for another call' });
-      if (context.runtime.approvals?.verifier.approves(approval) !== true) throw denied('approval_unverified', { ...refer, detail: 'no valid signed vote' });
+      if (digestApproval(call.facts, approval) !== approval.digest)
+        throw denied('approval_unverified', { ...refer, detail: 'the approval is for another call' });
+      if (context.runtime.approvals?.verifier.approves(approval) !== true)
+        throw denied('approval_unverified', { ...refer, detail: 'no valid signed vote' });
       return approval;
     case 'pending': {
       const { id, mode } = approval;
-      throw new Stop({ status: 'pending', approval: id, mode, message: pendingMessage(mode, id), callKey: call.facts.key }, { recorded: true });
+      throw new Stop(
+        { status: 'pending', approval: id, mode, message: pendingMessage(mode, id), callKey: call.facts.key },
+        { recorded: true },
+      );
     }
     case 'rejected':
     case 'expired':
     case 'cancelled':
       throw denied(refusals[approval.state], refer);
     default:
-      throw denied('approval_unverified', { ...refer, detail: `unknown approval state ${String(approval.state satisfies never)}` });
+      throw denied('approval_unverified', {
+        ...refer,
+        detail: `unknown approval state ${String(approval.state satisfies never)}`,
+      });
   }
 }

@@ -65,15 +65,21 @@ export function createApprovalRuns(runtime: Runtime, makePrincipal: MakePrincipa
 /** The principal of an approval. Its fields are under the signed digest, and the policy decides on them again. */
 function principalOf(approval: StoredApproval, makePrincipal: MakePrincipal): Principal {
   const { tenant, user, agent, delegation } = approval.call;
-  const [outermost = agent, ...inner] = [...delegation, agent];
+  const [outermost, ...inner] = [...delegation, agent];
   return inner.reduce(delegatePrincipal, makePrincipal({ tenant, user, agent: outermost }));
 }
 
-async function runApproved(runtime: Runtime, approval: StoredApproval, principal: Principal, tools: RunnableTools): Promise<Outcome> {
+async function runApproved(
+  runtime: Runtime,
+  approval: StoredApproval,
+  principal: Principal,
+  tools: RunnableTools,
+): Promise<Outcome> {
   const { call } = approval;
   const context = await openContext(runtime, principal, call.run);
   const tool = findTool(tools, call.tool);
-  if (tool === undefined) return denied('tool_unmapped', { callKey: call.key, detail: 'no tool of this name, source and schema' }).outcome;
+  if (tool === undefined)
+    return denied('tool_unmapped', { callKey: call.key, detail: 'no tool of this name, source and schema' }).outcome;
   const prepared = restoreCall(context, approval);
   if (prepared === undefined) return denied('approval_unverified', { callKey: call.key }).outcome;
   const admitted = await admitApproved(context, prepared, approval, tool.codec);
@@ -94,7 +100,9 @@ function findTool(tools: RunnableTools, wanted: ToolIdentity): RunnableTool | un
 function restoreCall(context: GateContext, approval: StoredApproval): PreparedCall | undefined {
   const { principal, key } = context;
   const { call } = approval;
-  const prepared = prepareArguments(restoreArguments(key.open(approval.sealedArguments, argumentsContext(approval.id))));
+  const prepared = prepareArguments(
+    restoreArguments(key.open(approval.sealedArguments, argumentsContext(approval.id))),
+  );
   const argumentsDigest = digestArguments(prepared.canonical);
   const samePrincipal = principal.agent === call.agent && principal.delegation.join('/') === call.delegation.join('/');
   if (!samePrincipal || digestCall(principal, call.slot, call.tool, argumentsDigest) !== call.key) return undefined;

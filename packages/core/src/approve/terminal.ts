@@ -17,7 +17,12 @@ export interface TerminalOptions {
 }
 
 /** Shows each pending approval and asks. Only a typed `approve` approves; silence, end of input or anything else does not. */
-export async function askInTerminal({ service, credential, input, output }: TerminalOptions): Promise<readonly ApprovalView[]> {
+export async function askInTerminal({
+  service,
+  credential,
+  input,
+  output,
+}: TerminalOptions): Promise<readonly ApprovalView[]> {
   const lines = createInterface({ input, output });
   const typed = lines[Symbol.asyncIterator]();
   const ask = async (question: string): Promise<string | undefined> => {
@@ -32,7 +37,12 @@ export async function askInTerminal({ service, credential, input, output }: Term
       const answer = (await ask('Type "approve" or "reject" (anything else decides nothing): '))?.trim();
       if (answer !== 'approve' && answer !== 'reject') continue;
       const reason = answer === 'reject' ? ((await ask('Reason: ')) ?? '') : '';
-      const input = { id: approval.id, verdict: answer, digest: approval.digest, ...(reason === '' ? {} : { reason }) } as const;
+      const input = {
+        id: approval.id,
+        verdict: answer,
+        digest: approval.digest,
+        ...(reason === '' ? {} : { reason }),
+      } as const;
       decided.push(await service.decide(credential, input));
     }
   } catch (error) {

@@ -17,7 +17,11 @@ function voteBytes(vote: VoteContent, digest: string): Buffer {
 
 /** Short name of a public key: the first 16 bytes of SHA-256 over its DER form, base64url. */
 export function voteKeyId(publicKey: KeyObject): string {
-  return createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest().subarray(0, 16).toString('base64url');
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest()
+    .subarray(0, 16)
+    .toString('base64url');
 }
 
 export interface VoteSigner {
@@ -38,14 +42,19 @@ const seedLength = 32;
 export function createVoteSigner(key: KeyObject | Uint8Array): VoteSigner {
   const privateKey = key instanceof Uint8Array || key.type === 'secret' ? keyFromSeed(keyBytes(key, seedLength)) : key;
   if (privateKey.type !== 'private' || privateKey.asymmetricKeyType !== 'ed25519') {
-    throw new KeyError(`votes are signed with an Ed25519 private key, got ${privateKey.asymmetricKeyType ?? privateKey.type}`);
+    throw new KeyError(
+      `votes are signed with an Ed25519 private key, got ${privateKey.asymmetricKeyType ?? privateKey.type}`,
+    );
   }
   const publicKey = createPublicKey(privateKey);
   const keyId = voteKeyId(publicKey);
   return {
     keyId,
     publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-    sign: (vote, digest) => ({ signature: sign(null, voteBytes(vote, digest), privateKey).toString('base64url'), keyId }),
+    sign: (vote, digest) => ({
+      signature: sign(null, voteBytes(vote, digest), privateKey).toString('base64url'),
+      keyId,
+    }),
   };
 }
 
@@ -67,7 +76,9 @@ export function createVoteVerifier(keys: readonly (string | KeyObject)[]): VoteV
   };
   return {
     approves(approval) {
-      const mine = approval.votes.filter((vote) => vote.approval === approval.id && vote.tenant === approval.call.tenant);
+      const mine = approval.votes.filter(
+        (vote) => vote.approval === approval.id && vote.tenant === approval.call.tenant,
+      );
       const valid = mine.filter((vote) => vote.approver !== approval.call.user && signed(vote, approval.digest));
       return valid.some((vote) => vote.verdict === 'approve') && !valid.some((vote) => vote.verdict === 'reject');
     },
@@ -82,5 +93,7 @@ function readPublicKey(key: string | KeyObject): KeyObject {
     throw new KeyError('a vote key must be an Ed25519 public key in PEM form', { cause });
   }
   if (publicKey.type === 'public' && publicKey.asymmetricKeyType === 'ed25519') return publicKey;
-  throw new KeyError(`a vote key must be an Ed25519 public key, got ${publicKey.type} ${publicKey.asymmetricKeyType ?? ''}`);
+  throw new KeyError(
+    `a vote key must be an Ed25519 public key, got ${publicKey.type} ${publicKey.asymmetricKeyType ?? ''}`,
+  );
 }

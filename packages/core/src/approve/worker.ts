@@ -14,7 +14,10 @@ export interface WorkerOptions {
   /** Supplies the principal anew, or refuses by answering `undefined`. Default: the one of the signed approval. */
   readonly principalFor?: (approval: StoredApproval) => Principal | undefined | Promise<Principal | undefined>;
   /** Told about each call that ended. */
-  readonly onSettled?: (settled: { readonly approval: StoredApproval; readonly outcome: Outcome }) => void | Promise<void>;
+  readonly onSettled?: (settled: {
+    readonly approval: StoredApproval;
+    readonly outcome: Outcome;
+  }) => void | Promise<void>;
   /** Pause between looks when started, in milliseconds. Default 500. */
   readonly pollMs?: number;
 }
@@ -28,7 +31,11 @@ export interface Worker {
 
 const batch = 50;
 
-export function createWorker(runtime: Runtime, makePrincipal: (input: PrincipalInput) => Principal, options: WorkerOptions): Worker {
+export function createWorker(
+  runtime: Runtime,
+  makePrincipal: (input: PrincipalInput) => Principal,
+  options: WorkerOptions,
+): Worker {
   const runs = createApprovalRuns(runtime, makePrincipal);
 
   async function runOne(tenant: string, id: string): Promise<boolean> {
@@ -38,7 +45,10 @@ export function createWorker(runtime: Runtime, makePrincipal: (input: PrincipalI
     if (!Object.hasOwn(options.tools, approval.call.tool.name)) return false;
     const principal = await options.principalFor?.(approval);
     if (options.principalFor !== undefined && principal === undefined) return false;
-    const outcome = await runs.run(id, principal === undefined ? { tools: options.tools } : { tools: options.tools, principal });
+    const outcome = await runs.run(
+      id,
+      principal === undefined ? { tools: options.tools } : { tools: options.tools, principal },
+    );
     await options.onSettled?.({ approval, outcome });
     return outcome.status === 'completed' || outcome.status === 'failed';
   }

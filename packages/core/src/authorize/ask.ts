@@ -18,7 +18,8 @@ export async function ask(asked: Asked, principal: Principal, tool: ToolIdentity
   try {
     if (asked.users !== undefined) {
       const active = asked.users.active(principal.tenant, principal.user);
-      if ((typeof active === 'boolean' ? active : await within(active, asked.timeoutMs)) !== true) return refusal('user_inactive');
+      if ((typeof active === 'boolean' ? active : await within(active, asked.timeoutMs)) !== true)
+        return refusal('user_inactive');
     }
     const answer = asked.authorizer.decide(principal, tool, view);
     return checked(answer instanceof Promise ? await within(answer, asked.timeoutMs) : answer);

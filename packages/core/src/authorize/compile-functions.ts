@@ -32,7 +32,12 @@ export function compileFunctions(
 
 function functionOf(compilation: Compilation, capability: string, tools: readonly CompiledTool[]): CompiledTool {
   const entry = compilation.document.capabilities?.[capability];
-  const stated = compileConditions(compilation, entry?.when, pointer('/capabilities', capability), `capability ${capability}`);
+  const stated = compileConditions(
+    compilation,
+    entry?.when,
+    pointer('/capabilities', capability),
+    `capability ${capability}`,
+  );
   const alone = compileTool(compilation, capability, { capability, source: functionSource }, entry, stated);
   const [highest] = tools.map(({ base }) => base).toSorted((left, right) => right.rank - left.rank);
   const base = highest ?? alone.base;

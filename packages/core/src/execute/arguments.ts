@@ -62,8 +62,10 @@ export function restoreArguments(canonical: string): unknown {
 }
 
 function encode(value: unknown, walk: Walk, depth: number, path: string): unknown {
-  if (depth > walk.limits.maxDepth) throw new ArgumentsError(`arguments are nested deeper than ${walk.limits.maxDepth} levels`);
-  if (++walk.values > walk.limits.maxValues) throw new ArgumentsError(`arguments hold more than ${walk.limits.maxValues} values`);
+  if (depth > walk.limits.maxDepth)
+    throw new ArgumentsError(`arguments are nested deeper than ${walk.limits.maxDepth} levels`);
+  if (++walk.values > walk.limits.maxValues)
+    throw new ArgumentsError(`arguments hold more than ${walk.limits.maxValues} values`);
   switch (typeof value) {
     case 'string':
       return checkText(value, walk, path);
@@ -104,13 +106,15 @@ function encodeObject(value: object, walk: Walk, depth: number, path: string): u
 
 function encodeArray(value: readonly unknown[], walk: Walk, depth: number, path: string): unknown {
   const { length } = value;
-  if (length > walk.limits.maxValues) throw new ArgumentsError(`arguments hold more than ${walk.limits.maxValues} values`);
+  if (length > walk.limits.maxValues)
+    throw new ArgumentsError(`arguments hold more than ${walk.limits.maxValues} values`);
   const keys = Reflect.ownKeys(value);
   if (keys.length !== length + 1) throw refused(path, 'an array with holes or extra members');
   const copy: unknown[] = [];
   for (let index = 0; index < length; index += 1) {
     const descriptor = Reflect.getOwnPropertyDescriptor(value, String(index));
-    if (descriptor === undefined || !('value' in descriptor)) throw refused(`${path}/${index}`, 'an accessor or a hole');
+    if (descriptor === undefined || !('value' in descriptor))
+      throw refused(`${path}/${index}`, 'an accessor or a hole');
     copy.push(encode(descriptor.value, walk, depth + 1, `${path}/${index}`));
   }
   return copy;
@@ -133,13 +137,16 @@ function encodeTagged(value: object, walk: Walk, path: string): unknown {
 
 function checkText(text: string, walk: Walk, path: string): string {
   walk.text += text.length;
-  if (walk.text > walk.limits.maxText) throw new ArgumentsError(`arguments hold more than ${walk.limits.maxText} characters`);
+  if (walk.text > walk.limits.maxText)
+    throw new ArgumentsError(`arguments hold more than ${walk.limits.maxText} characters`);
   if (surrogate.test(text) && !text.isWellFormed()) throw refused(path, 'text with a lone surrogate');
   return text;
 }
 
 function refused(path: string, what: string): ArgumentsError {
-  return new ArgumentsError(`arguments must be plain JSON data, got ${what} at ${path === '' ? '/' : path.slice(0, 200)}`);
+  return new ArgumentsError(
+    `arguments must be plain JSON data, got ${what} at ${path === '' ? '/' : path.slice(0, 200)}`,
+  );
 }
 
 const left: unique symbol = Symbol('left out');

@@ -67,7 +67,10 @@ export async function claim(
       case 'unsettled':
         throw new Stop(await outcomeOfOther(context, call, codec), { recorded: true });
       case 'refused':
-        if (approval === undefined && (result.code === 'earlier_outcome_unknown' || result.code === 'approval_required')) {
+        if (
+          approval === undefined &&
+          (result.code === 'earlier_outcome_unknown' || result.code === 'approval_required')
+        ) {
           if (mine) runtime.live.delete(facts.key);
           return 'needs_review';
         }

@@ -22,7 +22,16 @@ export function digestSlot(principal: Principal, run: string, call: Pick<ToolCal
 /** The call key: the slot, and everything that the call would run with. */
 export function digestCall(principal: Principal, slot: string, tool: ToolIdentity, argumentsDigest: string): string {
   const { name, source, schemaDigest } = tool;
-  const fields = ['countersign/call/1', principal.tenant, principal.user, slot, name, source, schemaDigest ?? null, argumentsDigest];
+  const fields = [
+    'countersign/call/1',
+    principal.tenant,
+    principal.user,
+    slot,
+    name,
+    source,
+    schemaDigest ?? null,
+    argumentsDigest,
+  ];
   return hash('sha256', JSON.stringify(fields), 'base64url');
 }
 

@@ -39,7 +39,8 @@ function refuseDuplicateMembers(text: string): void {
       expectName = false;
     } else if (expectName && members !== undefined) {
       const name = JSON.parse(token) as string;
-      if (members.has(name)) throw new ArgumentsError(`arguments name the member ${JSON.stringify(name.slice(0, 80))} twice`);
+      if (members.has(name))
+        throw new ArgumentsError(`arguments name the member ${JSON.stringify(name.slice(0, 80))} twice`);
       members.add(name);
     }
   }

@@ -22,7 +22,12 @@ export function encodeResult<Result>(result: Result, codec: ResultCodec<Result>)
   }
 }
 
-export function sealOutcome(key: SubjectKey, call: CallFacts, status: StoredOutcome['status'], text: string | undefined): StoredOutcome {
+export function sealOutcome(
+  key: SubjectKey,
+  call: CallFacts,
+  status: StoredOutcome['status'],
+  text: string | undefined,
+): StoredOutcome {
   return text === undefined ? { status } : { status, sealed: key.seal(text, outcomeContext(call)) };
 }
 

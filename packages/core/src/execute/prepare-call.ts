@@ -26,7 +26,8 @@ export function prepareCall(principal: Principal, run: string, call: ToolCall): 
   requireText('step', call.step);
   requireText('tool name', call.tool.name);
   requireText('tool source', call.tool.source);
-  if (call.origin !== 'model' && call.origin !== 'resume') throw new ArgumentsError('origin must be "model" or "resume"');
+  if (call.origin !== 'model' && call.origin !== 'resume')
+    throw new ArgumentsError('origin must be "model" or "resume"');
   if (call.wire !== undefined) parseJsonText(call.wire);
   const prepared = prepareArguments(call.arguments);
   const argumentsDigest = digestArguments(prepared.canonical);

@@ -24,7 +24,11 @@ export interface ExecuteOptions<Result> {
   readonly isSuspension?: (error: unknown) => boolean;
 }
 
-export async function runBody<Result>(leased: Leased, body: Body<Result>, options: ExecuteOptions<Result>): Promise<Outcome<Result>> {
+export async function runBody<Result>(
+  leased: Leased,
+  body: Body<Result>,
+  options: ExecuteOptions<Result>,
+): Promise<Outcome<Result>> {
   const codec = options.codec ?? (plainCodec as ResultCodec<Result>);
   const args = leased.call.arguments.copy();
   const span = toolSpan(leased);
@@ -93,7 +97,11 @@ function finish<Result>(span: ToolSpan, outcome: Outcome<Result>): Outcome<Resul
   return outcome;
 }
 
-async function ended<Result>(leased: Leased, error: unknown, options: ExecuteOptions<Result>): Promise<Outcome<Result>> {
+async function ended<Result>(
+  leased: Leased,
+  error: unknown,
+  options: ExecuteOptions<Result>,
+): Promise<Outcome<Result>> {
   const reenterable = leased.rule.orchestrates && leased.plans.length === 0;
   if (reenterable && options.isSuspension?.(error) === true) return settleSuspended(leased, error);
   return settleFailed(leased, error);

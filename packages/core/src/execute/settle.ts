@@ -15,7 +15,11 @@ import { encodeResult, failureMessage, sealOutcome } from './outcome.ts';
 const settleAttempts = 3;
 const settlePauseMs = 50;
 
-export async function settleCompleted<Result>(leased: Leased, result: Result, codec: ResultCodec<Result>): Promise<Outcome<Result>> {
+export async function settleCompleted<Result>(
+  leased: Leased,
+  result: Result,
+  codec: ResultCodec<Result>,
+): Promise<Outcome<Result>> {
   const scrubbed = leased.scrubber.value(result) as Result;
   const text = encodeResult(scrubbed, codec);
   const callKey = leased.call.facts.key;

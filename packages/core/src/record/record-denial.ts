@@ -20,7 +20,8 @@ export async function recordDenial(context: GateContext, call: ToolCall | Prepar
   if (prepared !== undefined && alreadyRecorded(context.runtime, `${prepared.facts.key}:${outcome.reason}`)) return;
   const base = prepared === undefined ? malformedEvent(context, call) : callEvent(prepared.facts, 'decision', 'deny');
   const event = denialEvent(base, outcome.reason, stop.detail);
-  const append = async (): Promise<void> => context.runtime.store.append(context.principal.tenant, [context.draft(event)]);
+  const append = async (): Promise<void> =>
+    context.runtime.store.append(context.principal.tenant, [context.draft(event)]);
   await append().catch(() => undefined);
 }
 

@@ -33,19 +33,29 @@ function approvalsOf(folder: string, key: Uint8Array): ReturnType<typeof createA
 
 /** Runs the call in a process of its own; answers its outcome, or the signal that ended it. */
 function victim(input: VictimInput): Outcome | NodeJS.Signals {
-  const child = spawnSync(process.execPath, [join(import.meta.dirname, 'victim.ts'), JSON.stringify(input)], { encoding: 'utf8', timeout: 60_000 });
+  const child = spawnSync(process.execPath, [join(import.meta.dirname, 'victim.ts'), JSON.stringify(input)], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   if (child.signal !== null) return child.signal;
   if (child.status !== 0) throw new Error(child.stderr);
   return JSON.parse(child.stdout) as Outcome;
 }
 
-const lines = (path: string): string[] => (existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n').filter(Boolean) : []);
+const lines = (path: string): string[] =>
+  existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n').filter(Boolean) : [];
 
 /** The invariants that must hold whatever happened, read from the ledger and from the world the tool touched. */
 async function checkInvariants(folder: string, key: string): Promise<void> {
   const store = sqliteStore({ path: `${folder}/store.sqlite` });
   const audit = { key: Buffer.from(key, 'hex') };
-  const countersign = createCountersign({ policy, store, audit, credentials: [fileProvider(folder, () => undefined)], now: () => Date.now() + 120_000 });
+  const countersign = createCountersign({
+    policy,
+    store,
+    audit,
+    credentials: [fileProvider(folder, () => undefined)],
+    now: () => Date.now() + 120_000,
+  });
   expect(await countersign.ledger.verify('acme')).toMatchObject({ ok: true, problems: [] });
   const records = await store.records('acme', { limit: 1000 });
   const claims = records.filter(({ kind, event }) => kind === 'claim' && event === 'claimed');
@@ -57,7 +67,8 @@ async function checkInvariants(folder: string, key: string): Promise<void> {
   }
   await countersign.maintain();
   const credentials = lines(`${folder}/credentials`);
-  const of = (state: string): string[] => credentials.filter((line) => line.startsWith(state)).map((line) => line.slice(state.length + 1));
+  const of = (state: string): string[] =>
+    credentials.filter((line) => line.startsWith(state)).map((line) => line.slice(state.length + 1));
   expect(new Set(of('revoked'))).toEqual(new Set([...of('issued'), ...of('revoked')]));
   await countersign.close();
 }
@@ -77,33 +88,41 @@ const second: Readonly<Record<Exclude<KillPoint, 'never'>, Outcome['status']>> =
 
 describe('kill -9 of a low-risk call with a credential', () => {
   for (const killAt of killPoints) {
-    verifies(['REL-2', 'AUD-3', 'CRD-2'], `${killAt}: nothing runs twice, nothing lacks its intent, no credential stays`, async () => {
-      const base = { ...world(), tool: 'secret', callId: 'c1', origin: 'model' } as const;
-      expect(victim({ ...base, killAt })).toBe('SIGKILL');
-      const effects = lines(`${base.folder}/effects`).length;
-      const outcome = await executeVictimCall({ ...base, killAt: 'never' });
-      expect(outcome.status).toBe(second[killAt]);
-      if (outcome.status === 'unknown') expect(lines(`${base.folder}/effects`)).toHaveLength(effects);
-      await checkInvariants(base.folder, base.key);
-    });
+    verifies(
+      ['REL-2', 'AUD-3', 'CRD-2'],
+      `${killAt}: nothing runs twice, nothing lacks its intent, no credential stays`,
+      async () => {
+        const base = { ...world(), tool: 'secret', callId: 'c1', origin: 'model' } as const;
+        expect(victim({ ...base, killAt })).toBe('SIGKILL');
+        const effects = lines(`${base.folder}/effects`).length;
+        const outcome = await executeVictimCall({ ...base, killAt: 'never' });
+        expect(outcome.status).toBe(second[killAt]);
+        if (outcome.status === 'unknown') expect(lines(`${base.folder}/effects`)).toHaveLength(effects);
+        await checkInvariants(base.folder, base.key);
+      },
+    );
   }
 });
 
 describe('kill -9 of an approved high-risk call', () => {
   for (const killAt of killPoints) {
-    verifies(['REL-2', 'APR-4'], `${killAt}: its grant is not reusable, and what was in flight is unknown`, async () => {
-      const base = { ...world(), tool: 'deploy', callId: 'c1' } as const;
-      const filed = victim({ ...base, origin: 'model', killAt: 'never' });
-      expect(filed).toMatchObject({ status: 'pending' });
-      const approvals = approvalsOf(base.folder, Buffer.from(base.key, 'hex'));
-      const [request] = await approvals.list('x', { state: 'pending' });
-      await approvals.decide('x', { id: request?.id ?? '', verdict: 'approve', digest: request?.digest ?? '' });
+    verifies(
+      ['REL-2', 'APR-4'],
+      `${killAt}: its grant is not reusable, and what was in flight is unknown`,
+      async () => {
+        const base = { ...world(), tool: 'deploy', callId: 'c1' } as const;
+        const filed = victim({ ...base, origin: 'model', killAt: 'never' });
+        expect(filed).toMatchObject({ status: 'pending' });
+        const approvals = approvalsOf(base.folder, Buffer.from(base.key, 'hex'));
+        const [request] = await approvals.list('x', { state: 'pending' });
+        await approvals.decide('x', { id: request?.id ?? '', verdict: 'approve', digest: request?.digest ?? '' });
 
-      expect(victim({ ...base, origin: 'resume', killAt })).toBe('SIGKILL');
-      expect((await executeVictimCall({ ...base, origin: 'resume', killAt: 'never' })).status).toBe(second[killAt]);
-      expect((await executeVictimCall({ ...base, origin: 'resume', killAt: 'never' })).status).toBe(second[killAt]);
-      await checkInvariants(base.folder, base.key);
-    });
+        expect(victim({ ...base, origin: 'resume', killAt })).toBe('SIGKILL');
+        expect((await executeVictimCall({ ...base, origin: 'resume', killAt: 'never' })).status).toBe(second[killAt]);
+        expect((await executeVictimCall({ ...base, origin: 'resume', killAt: 'never' })).status).toBe(second[killAt]);
+        await checkInvariants(base.folder, base.key);
+      },
+    );
   }
 });
 

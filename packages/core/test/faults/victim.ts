@@ -4,7 +4,14 @@
  * argv: JSON of `VictimInput`. The world outside is two files: effects of the tool, and credentials at the provider.
  */
 import { appendFileSync } from 'node:fs';
-import { createCountersign, definePolicy, Secret, type CredentialProvider, type Outcome, type Store } from '../../src/index.ts';
+import {
+  createCountersign,
+  definePolicy,
+  Secret,
+  type CredentialProvider,
+  type Outcome,
+  type Store,
+} from '../../src/index.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { callTo, document } from '../support/fixture.ts';
 
@@ -37,7 +44,11 @@ const policyDocument = {
   tools: {
     ...document.tools,
     // Every kind of call with a credential, so that each point of the pipeline is passed.
-    deploy: { capability: 'deploy:staging:create', risk: 'high', credentials: [{ service: 'tickets', scope: {}, ttl: '1m' }] },
+    deploy: {
+      capability: 'deploy:staging:create',
+      risk: 'high',
+      credentials: [{ service: 'tickets', scope: {}, ttl: '1m' }],
+    },
   },
 } as const;
 
@@ -55,7 +66,11 @@ export function fileProvider(folder: string, reach: (point: KillPoint) => void):
       reach('before-credential');
       appendFileSync(`${folder}/credentials`, `issued ${leaseId}\n`);
       reach('after-credential');
-      return { credentialId: leaseId, secret: new Secret('a-secret-of-the-file-provider'), expiresAt: Date.now() + ttlMs };
+      return {
+        credentialId: leaseId,
+        secret: new Secret('a-secret-of-the-file-provider'),
+        expiresAt: Date.now() + ttlMs,
+      };
     },
     async provision() {},
     async revoke({ leaseId }) {
@@ -99,12 +114,15 @@ export async function executeVictimCall(input: VictimInput): Promise<Outcome> {
     timeouts: { settleMs: 50 },
   });
   const gate = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
-  const outcome = await gate.execute(callTo(input.tool, { n: 1 }, { callId: input.callId, origin: input.origin }), () => {
-    reach('before-effect');
-    appendFileSync(`${folder}/effects`, `${input.callId}\n`);
-    reach('after-effect');
-    return 'done';
-  });
+  const outcome = await gate.execute(
+    callTo(input.tool, { n: 1 }, { callId: input.callId, origin: input.origin }),
+    () => {
+      reach('before-effect');
+      appendFileSync(`${folder}/effects`, `${input.callId}\n`);
+      reach('after-effect');
+      return 'done';
+    },
+  );
   await countersign.close();
   return outcome;
 }

@@ -4,7 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { verifies } from '../../../../test/verifies.ts';
-import { approvalsHttp, askInTerminal, createApprovals, createCountersign, definePolicy, memoryStore, type Outcome } from '../../src/index.ts';
+import {
+  approvalsHttp,
+  askInTerminal,
+  createApprovals,
+  createCountersign,
+  definePolicy,
+  memoryStore,
+  type Outcome,
+} from '../../src/index.ts';
 import { callTo, counted, document, fixture, type Fixture } from '../support/fixture.ts';
 
 function pendingId(outcome: Outcome): string {
@@ -12,24 +20,33 @@ function pendingId(outcome: Outcome): string {
   return outcome.approval;
 }
 
-const runnableNote = (body: (args: unknown) => unknown) => ({ note: { identity: { name: 'note', source: 'local' }, run: body } });
+const runnableNote = (body: (args: unknown) => unknown) => ({
+  note: { identity: { name: 'note', source: 'local' }, run: body },
+});
 
 describe('a medium-risk call', () => {
-  verifies(['APR-1', 'APR-4'], 'is filed, told as pending, and after approval runs once, also when it is run three times', async () => {
-    const f = fixture();
-    const { body, runs } = counted({ created: true });
-    const outcome = await f.gate.execute(callTo('note', { text: 'hi' }), body);
-    expect(outcome).toMatchObject({ status: 'pending', mode: 'asynchronous' });
-    const id = pendingId(outcome);
-    expect(await f.countersign.approvals.run(id, { tools: runnableNote(body) })).toMatchObject({ status: 'pending' });
-    await f.decide(id, 'approve');
-    const results = [];
-    for (let count = 0; count < 3; count += 1) results.push(await f.countersign.approvals.run(id, { tools: runnableNote(body) }));
-    expect(runs).toEqual([{ text: 'hi' }]);
-    expect(results.map((result) => result.status)).toEqual(['completed', 'completed', 'completed']);
-    expect(results.map((result) => 'replayed' in result && result.replayed)).toEqual([false, true, true]);
-    expect(await f.countersign.inbox({ tenant: 'acme', run: 'run-1' })).toMatchObject([{ tool: 'note', outcome: { status: 'completed', result: { created: true } } }]);
-  });
+  verifies(
+    ['APR-1', 'APR-4'],
+    'is filed, told as pending, and after approval runs once, also when it is run three times',
+    async () => {
+      const f = fixture();
+      const { body, runs } = counted({ created: true });
+      const outcome = await f.gate.execute(callTo('note', { text: 'hi' }), body);
+      expect(outcome).toMatchObject({ status: 'pending', mode: 'asynchronous' });
+      const id = pendingId(outcome);
+      expect(await f.countersign.approvals.run(id, { tools: runnableNote(body) })).toMatchObject({ status: 'pending' });
+      await f.decide(id, 'approve');
+      const results = [];
+      for (let count = 0; count < 3; count += 1)
+        results.push(await f.countersign.approvals.run(id, { tools: runnableNote(body) }));
+      expect(runs).toEqual([{ text: 'hi' }]);
+      expect(results.map((result) => result.status)).toEqual(['completed', 'completed', 'completed']);
+      expect(results.map((result) => 'replayed' in result && result.replayed)).toEqual([false, true, true]);
+      expect(await f.countersign.inbox({ tenant: 'acme', run: 'run-1' })).toMatchObject([
+        { tool: 'note', outcome: { status: 'completed', result: { created: true } } },
+      ]);
+    },
+  );
 
   test('run at the same time by two workers, it runs once', async () => {
     const f = fixture();
@@ -48,80 +65,129 @@ describe('a medium-risk call', () => {
   test('a worker without the tool, with another source or with another schema leaves it alone', async () => {
     const f = fixture();
     const { body, runs } = counted(1);
-    const id = pendingId(await f.gate.execute(callTo('note', {}, { tool: { name: 'note', source: 'local', schemaDigest: 'v1' } }), body));
+    const id = pendingId(
+      await f.gate.execute(callTo('note', {}, { tool: { name: 'note', source: 'local', schemaDigest: 'v1' } }), body),
+    );
     await f.decide(id, 'approve');
-    const tools = (identity: { name: string; source: string; schemaDigest?: string }) => ({ note: { identity, run: body } });
-    for (const identity of [{ name: 'note', source: 'local' }, { name: 'note', source: 'local', schemaDigest: 'v2' }, { name: 'note', source: 'mcp:evil', schemaDigest: 'v1' }]) {
-      expect(await f.countersign.approvals.run(id, { tools: tools(identity) })).toMatchObject({ status: 'denied', reason: 'tool_unmapped' });
+    const tools = (identity: { name: string; source: string; schemaDigest?: string }) => ({
+      note: { identity, run: body },
+    });
+    for (const identity of [
+      { name: 'note', source: 'local' },
+      { name: 'note', source: 'local', schemaDigest: 'v2' },
+      { name: 'note', source: 'mcp:evil', schemaDigest: 'v1' },
+    ]) {
+      expect(await f.countersign.approvals.run(id, { tools: tools(identity) })).toMatchObject({
+        status: 'denied',
+        reason: 'tool_unmapped',
+      });
     }
     expect(await f.countersign.worker({ tools: {} }).tick()).toBe(0);
     expect(runs).toEqual([]);
-    expect(await f.countersign.approvals.run(id, { tools: tools({ name: 'note', source: 'local', schemaDigest: 'v1' }) })).toMatchObject({ status: 'completed' });
+    expect(
+      await f.countersign.approvals.run(id, { tools: tools({ name: 'note', source: 'local', schemaDigest: 'v1' }) }),
+    ).toMatchObject({ status: 'completed' });
   });
 });
 
 describe('a high-risk call', () => {
-  verifies(['APR-1', 'APR-4', 'APR-5'], 'is blocked until a signed vote, runs once on resume, and a replay answers the stored outcome', async () => {
-    const f = fixture();
-    const { body, runs } = counted('deployed');
-    const call = callTo('deploy', { version: '1.2.3' });
-    const checked = await f.gate.check(call);
-    expect(checked).toMatchObject({ decision: { verdict: 'review', risk: 'high' }, approval: { state: 'pending', mode: 'blocking' } });
-    expect(await f.gate.execute(call, body)).toMatchObject({ status: 'pending' });
-    await f.decide(checked.approval?.id ?? '', 'approve');
-    const resumed = { ...call, origin: 'resume' } as const;
-    expect(await f.gate.execute(resumed, body)).toMatchObject({ status: 'completed', replayed: false });
-    expect(await f.gate.execute(resumed, body)).toMatchObject({ status: 'completed', result: 'deployed', replayed: true });
-    expect(runs).toHaveLength(1);
-  });
+  verifies(
+    ['APR-1', 'APR-4', 'APR-5'],
+    'is blocked until a signed vote, runs once on resume, and a replay answers the stored outcome',
+    async () => {
+      const f = fixture();
+      const { body, runs } = counted('deployed');
+      const call = callTo('deploy', { version: '1.2.3' });
+      const checked = await f.gate.check(call);
+      expect(checked).toMatchObject({
+        decision: { verdict: 'review', risk: 'high' },
+        approval: { state: 'pending', mode: 'blocking' },
+      });
+      expect(await f.gate.execute(call, body)).toMatchObject({ status: 'pending' });
+      await f.decide(checked.approval?.id ?? '', 'approve');
+      const resumed = { ...call, origin: 'resume' } as const;
+      expect(await f.gate.execute(resumed, body)).toMatchObject({ status: 'completed', replayed: false });
+      expect(await f.gate.execute(resumed, body)).toMatchObject({
+        status: 'completed',
+        result: 'deployed',
+        replayed: true,
+      });
+      expect(runs).toHaveLength(1);
+    },
+  );
 
-  verifies('APR-4', 'an approval does not hold for other arguments, another tool, another run, another user or another agent', async () => {
-    const f = fixture();
-    const { body, runs } = counted(1);
-    const call = callTo('deploy', { version: '1' });
-    const id = pendingId(await f.gate.execute(call, body));
-    await f.decide(id, 'approve');
-    const resumed = { ...call, origin: 'resume' } as const;
-    const gates = {
-      run: f.countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-2' }),
-      user: f.countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-1' }),
-      tenant: f.countersign.gate({ tenant: 'globex', user: 'alice', agent: 'support', run: 'run-1' }),
-    };
-    expect(await f.gate.execute({ ...resumed, arguments: { version: '2' } }, body)).toMatchObject({ status: 'denied' });
-    expect(await f.gate.execute({ ...resumed, tool: { name: 'note', source: 'local' } }, body)).toMatchObject({ status: 'denied' });
-    expect(await f.gate.execute({ ...resumed, tool: { name: 'deploy', source: 'local', schemaDigest: 'x' } }, body)).toMatchObject({ status: 'denied' });
-    expect(await f.gate.execute({ ...resumed, callId: 'other' }, body)).toMatchObject({ status: 'denied' });
-    for (const gate of Object.values(gates)) expect(await gate.execute(resumed, body)).toMatchObject({ status: 'denied' });
-    expect(await f.gate.delegate('helper').execute(resumed, body)).toMatchObject({ status: 'denied' });
-    expect(runs).toEqual([]);
-    expect(await f.gate.execute(resumed, body)).toMatchObject({ status: 'completed' });
-  });
+  verifies(
+    'APR-4',
+    'an approval does not hold for other arguments, another tool, another run, another user or another agent',
+    async () => {
+      const f = fixture();
+      const { body, runs } = counted(1);
+      const call = callTo('deploy', { version: '1' });
+      const id = pendingId(await f.gate.execute(call, body));
+      await f.decide(id, 'approve');
+      const resumed = { ...call, origin: 'resume' } as const;
+      const gates = {
+        run: f.countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-2' }),
+        user: f.countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-1' }),
+        tenant: f.countersign.gate({ tenant: 'globex', user: 'alice', agent: 'support', run: 'run-1' }),
+      };
+      expect(await f.gate.execute({ ...resumed, arguments: { version: '2' } }, body)).toMatchObject({
+        status: 'denied',
+      });
+      expect(await f.gate.execute({ ...resumed, tool: { name: 'note', source: 'local' } }, body)).toMatchObject({
+        status: 'denied',
+      });
+      expect(
+        await f.gate.execute({ ...resumed, tool: { name: 'deploy', source: 'local', schemaDigest: 'x' } }, body),
+      ).toMatchObject({ status: 'denied' });
+      expect(await f.gate.execute({ ...resumed, callId: 'other' }, body)).toMatchObject({ status: 'denied' });
+      for (const gate of Object.values(gates))
+        expect(await gate.execute(resumed, body)).toMatchObject({ status: 'denied' });
+      expect(await f.gate.delegate('helper').execute(resumed, body)).toMatchObject({ status: 'denied' });
+      expect(runs).toEqual([]);
+      expect(await f.gate.execute(resumed, body)).toMatchObject({ status: 'completed' });
+    },
+  );
 
-  verifies(['APR-2'], 'a rejection is final: it cannot be flipped, approved later, or asked again for the same call', async () => {
-    const f = fixture();
-    const { body, runs } = counted(1);
-    const call = callTo('deploy');
-    const id = pendingId(await f.gate.execute(call, body));
-    await f.decide(id, 'reject');
-    await expect(f.decide(id, 'approve')).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
-    expect(await f.gate.execute({ ...call, origin: 'resume' }, body)).toMatchObject({ status: 'denied', reason: 'approval_rejected' });
-    expect((await f.gate.check(call)).decision).toMatchObject({ verdict: 'deny' });
-    expect(runs).toEqual([]);
-  });
+  verifies(
+    ['APR-2'],
+    'a rejection is final: it cannot be flipped, approved later, or asked again for the same call',
+    async () => {
+      const f = fixture();
+      const { body, runs } = counted(1);
+      const call = callTo('deploy');
+      const id = pendingId(await f.gate.execute(call, body));
+      await f.decide(id, 'reject');
+      await expect(f.decide(id, 'approve')).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
+      expect(await f.gate.execute({ ...call, origin: 'resume' }, body)).toMatchObject({
+        status: 'denied',
+        reason: 'approval_rejected',
+      });
+      expect((await f.gate.check(call)).decision).toMatchObject({ verdict: 'deny' });
+      expect(runs).toEqual([]);
+    },
+  );
 
-  verifies('APR-2', 'waited for in process: approved in time it runs; nobody answering is a denial, and the late approval counts for nothing', async () => {
-    const f = fixture({ options: { timeouts: { approvalMs: 300, settleMs: 50 } } });
-    const { body, runs } = counted(1);
-    const waiting = f.gate.execute(callTo('deploy', { n: 1 }), body, { wait: true });
-    await expect.poll(() => f.store.approvals('acme', { state: 'pending' })).toHaveLength(1);
-    await f.decide((await f.store.approvals('acme', { state: 'pending' }))[0]?.id ?? '', 'approve');
-    expect(await waiting).toMatchObject({ status: 'completed' });
+  verifies(
+    'APR-2',
+    'waited for in process: approved in time it runs; nobody answering is a denial, and the late approval counts for nothing',
+    async () => {
+      const f = fixture({ options: { timeouts: { approvalMs: 300, settleMs: 50 } } });
+      const { body, runs } = counted(1);
+      const waiting = f.gate.execute(callTo('deploy', { n: 1 }), body, { wait: true });
+      await expect.poll(() => f.store.approvals('acme', { state: 'pending' })).toHaveLength(1);
+      await f.decide((await f.store.approvals('acme', { state: 'pending' }))[0]?.id ?? '', 'approve');
+      expect(await waiting).toMatchObject({ status: 'completed' });
 
-    expect(await f.gate.execute(callTo('deploy', { n: 2 }), body, { wait: true })).toMatchObject({ status: 'denied', reason: 'approval_expired' });
-    const [late] = await f.store.approvals('acme', { state: 'expired' });
-    await expect(f.decide(late?.id ?? '', 'approve')).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
-    expect(runs).toHaveLength(1);
-  });
+      expect(await f.gate.execute(callTo('deploy', { n: 2 }), body, { wait: true })).toMatchObject({
+        status: 'denied',
+        reason: 'approval_expired',
+      });
+      const [late] = await f.store.approvals('acme', { state: 'expired' });
+      await expect(f.decide(late?.id ?? '', 'approve')).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
+      expect(runs).toHaveLength(1);
+    },
+  );
 
   verifies('APR-4', 'an approval that expires is void, also when the clock then jumps back', async () => {
     let now = 1_800_000_000_000;
@@ -131,34 +197,68 @@ describe('a high-risk call', () => {
     const id = pendingId(await f.gate.execute(call, body));
     await f.decide(id, 'approve');
     now += 16 * 60_000;
-    expect(await f.gate.execute({ ...call, origin: 'resume' }, body)).toMatchObject({ status: 'denied', reason: 'approval_expired' });
+    expect(await f.gate.execute({ ...call, origin: 'resume' }, body)).toMatchObject({
+      status: 'denied',
+      reason: 'approval_expired',
+    });
     now -= 16 * 60_000;
-    expect(await f.gate.execute({ ...call, origin: 'resume' }, body)).toMatchObject({ status: 'denied', reason: 'approval_expired' });
+    expect(await f.gate.execute({ ...call, origin: 'resume' }, body)).toMatchObject({
+      status: 'denied',
+      reason: 'approval_expired',
+    });
     const again = fixture({ store: f.store, key: f.key, now: () => now });
     expect(await again.gate.execute({ ...call, origin: 'resume' }, body)).toMatchObject({ status: 'denied' });
     expect(runs).toEqual([]);
   });
 
-  verifies('APR-4', 'a policy that changed the rule since voids the approval; one that changed something else does not', async () => {
-    const stricter = { ...document, tools: { ...document.tools, deploy: { capability: 'deploy:staging:create', risk: 'high', arguments: { type: 'object' } } } } as const;
-    const unrelated = { ...document, version: '2', tools: { ...document.tools, extra: { capability: 'tickets:ticket:read', risk: 'low' } } } as const;
-    for (const [changed, expected] of [[stricter, 'denied'], [unrelated, 'completed']] as const) {
-      const f = fixture();
-      const call = callTo('deploy');
-      await f.decide(pendingId(await f.gate.execute(call, () => 1)), 'approve');
-      const reloaded = createCountersign({ ...f.options, policy: definePolicy(changed) });
-      const gate = reloaded.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
-      expect((await gate.execute({ ...call, origin: 'resume' }, () => 1)).status).toBe(expected);
-    }
-  });
+  verifies(
+    'APR-4',
+    'a policy that changed the rule since voids the approval; one that changed something else does not',
+    async () => {
+      const stricter = {
+        ...document,
+        tools: {
+          ...document.tools,
+          deploy: { capability: 'deploy:staging:create', risk: 'high', arguments: { type: 'object' } },
+        },
+      } as const;
+      const unrelated = {
+        ...document,
+        version: '2',
+        tools: { ...document.tools, extra: { capability: 'tickets:ticket:read', risk: 'low' } },
+      } as const;
+      for (const [changed, expected] of [
+        [stricter, 'denied'],
+        [unrelated, 'completed'],
+      ] as const) {
+        const f = fixture();
+        const call = callTo('deploy');
+        await f.decide(pendingId(await f.gate.execute(call, () => 1)), 'approve');
+        const reloaded = createCountersign({ ...f.options, policy: definePolicy(changed) });
+        const gate = reloaded.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
+        expect((await gate.execute({ ...call, origin: 'resume' }, () => 1)).status).toBe(expected);
+      }
+    },
+  );
 
   verifies('APR-4', 'a policy that withdrew the permission since denies the approved call', async () => {
     const f = fixture();
     const call = callTo('deploy');
     await f.decide(pendingId(await f.gate.execute(call, () => 1)), 'approve');
-    const withdrawn = definePolicy({ ...document, users: { ...document.users, alice: { capabilities: ['tickets:ticket:read'] } } });
-    const gate = createCountersign({ ...f.options, policy: withdrawn }).gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
-    expect(await gate.execute({ ...call, origin: 'resume' }, () => 1)).toMatchObject({ status: 'denied', reason: 'capability_missing_user' });
+    const withdrawn = definePolicy({
+      ...document,
+      users: { ...document.users, alice: { capabilities: ['tickets:ticket:read'] } },
+    });
+    const gate = createCountersign({ ...f.options, policy: withdrawn }).gate({
+      tenant: 'acme',
+      user: 'alice',
+      agent: 'support',
+      run: 'run-1',
+    });
+    expect(await gate.execute({ ...call, origin: 'resume' }, () => 1)).toMatchObject({
+      status: 'denied',
+      reason: 'capability_missing_user',
+    });
   });
 
   test('a restore or failover (a new epoch of the store) voids what was approved before', async () => {
@@ -166,23 +266,34 @@ describe('a high-risk call', () => {
     const call = callTo('deploy');
     await f.decide(pendingId(await f.gate.execute(call, () => 1)), 'approve');
     await f.store.system.newEpoch();
-    expect(await f.gate.execute({ ...call, origin: 'resume' }, () => 1)).toMatchObject({ status: 'denied', reason: 'approval_stale' });
+    expect(await f.gate.execute({ ...call, origin: 'resume' }, () => 1)).toMatchObject({
+      status: 'denied',
+      reason: 'approval_stale',
+    });
   });
 
   test('no approvals configured means that a review is a denial', async () => {
     const f = fixture();
     const { approvals: _none, ...options } = f.options;
     const gate = createCountersign(options).gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'r' });
-    expect(await gate.execute(callTo('deploy'), () => 1)).toMatchObject({ status: 'denied', reason: 'approval_unverified' });
+    expect(await gate.execute(callTo('deploy'), () => 1)).toMatchObject({
+      status: 'denied',
+      reason: 'approval_unverified',
+    });
   });
 
   verifies('APR-12', 'one run cannot flood people with requests', async () => {
     const f = fixture();
-    const limited = createCountersign({ ...f.options, approvals: { keys: [f.approvals.publicKey], maxPendingPerRun: 3 } });
+    const limited = createCountersign({
+      ...f.options,
+      approvals: { keys: [f.approvals.publicKey], maxPendingPerRun: 3 },
+    });
     const gate = limited.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'r' });
     const outcomes = await Promise.all([1, 2, 3, 4, 5].map((n) => gate.execute(callTo('deploy', { n }), () => 1)));
     expect(outcomes.filter(({ status }) => status === 'pending')).toHaveLength(3);
-    expect(outcomes.filter((outcome) => outcome.status === 'denied' && outcome.reason === 'too_many_pending')).toHaveLength(2);
+    expect(
+      outcomes.filter((outcome) => outcome.status === 'denied' && outcome.reason === 'too_many_pending'),
+    ).toHaveLength(2);
   });
 });
 
@@ -197,29 +308,46 @@ describe('votes', () => {
     const { id } = await pending(f);
     const { digest } = await f.approvals.show(f.carol, id);
     await expect(f.approvals.show('guess', id)).rejects.toMatchObject({ code: 'ERR_APPROVER' });
-    await expect(f.approvals.decide('', { id, verdict: 'approve', digest })).rejects.toMatchObject({ code: 'ERR_APPROVER' });
-    await expect(f.approvals.decide('gus-token', { id, verdict: 'approve', digest })).rejects.toMatchObject({ code: 'ERR_APPROVAL_NOT_FOUND' });
-    await expect(f.approvals.decide(f.aliceApproves, { id, verdict: 'approve', digest })).rejects.toMatchObject({ code: 'ERR_APPROVER' });
-    await expect(f.approvals.decide(f.carol, { id, verdict: 'approve', digest: 'x' })).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
-    await expect(f.approvals.decide(f.carol, { id, verdict: 'yes' as 'approve', digest })).rejects.toMatchObject({ code: 'ERR_APPROVER' });
+    await expect(f.approvals.decide('', { id, verdict: 'approve', digest })).rejects.toMatchObject({
+      code: 'ERR_APPROVER',
+    });
+    await expect(f.approvals.decide('gus-token', { id, verdict: 'approve', digest })).rejects.toMatchObject({
+      code: 'ERR_APPROVAL_NOT_FOUND',
+    });
+    await expect(f.approvals.decide(f.aliceApproves, { id, verdict: 'approve', digest })).rejects.toMatchObject({
+      code: 'ERR_APPROVER',
+    });
+    await expect(f.approvals.decide(f.carol, { id, verdict: 'approve', digest: 'x' })).rejects.toMatchObject({
+      code: 'ERR_APPROVAL_CONFLICT',
+    });
+    await expect(f.approvals.decide(f.carol, { id, verdict: 'yes' as 'approve', digest })).rejects.toMatchObject({
+      code: 'ERR_APPROVER',
+    });
     expect((await f.approvals.show(f.carol, id)).state).toBe('pending');
     expect(await f.approvals.list('gus-token')).toEqual([]);
   });
 
-  verifies(['APR-5', 'APR-6'], 'a vote written into the store without the approvals key, or with another key, approves nothing', async () => {
-    const f = fixture();
-    const { id, call } = await pending(f);
-    const stranger = createApprovals({
-      store: f.store,
-      signingKey: generateKeyPairSync('ed25519').privateKey,
-      approvers: { authenticate: () => ({ tenant: 'acme', id: 'carol' }) },
-      audit: { key: f.key },
-    });
-    const { digest } = await stranger.show('', id);
-    await stranger.decide('', { id, verdict: 'approve', digest });
-    expect((await f.store.approval('acme', id))?.state).toBe('approved');
-    expect(await f.gate.execute({ ...call, origin: 'resume' }, () => 1)).toMatchObject({ status: 'denied', reason: 'approval_unverified' });
-  });
+  verifies(
+    ['APR-5', 'APR-6'],
+    'a vote written into the store without the approvals key, or with another key, approves nothing',
+    async () => {
+      const f = fixture();
+      const { id, call } = await pending(f);
+      const stranger = createApprovals({
+        store: f.store,
+        signingKey: generateKeyPairSync('ed25519').privateKey,
+        approvers: { authenticate: () => ({ tenant: 'acme', id: 'carol' }) },
+        audit: { key: f.key },
+      });
+      const { digest } = await stranger.show('', id);
+      await stranger.decide('', { id, verdict: 'approve', digest });
+      expect((await f.store.approval('acme', id))?.state).toBe('approved');
+      expect(await f.gate.execute({ ...call, origin: 'resume' }, () => 1)).toMatchObject({
+        status: 'denied',
+        reason: 'approval_unverified',
+      });
+    },
+  );
 
   test('an approval whose fields were changed in the store no longer verifies', async () => {
     const f = fixture();
@@ -227,17 +355,28 @@ describe('votes', () => {
     await f.decide(id, 'approve');
     const honest = f.store.approval.bind(f.store);
     const observe = f.store.observe.bind(f.store);
-    const lie = <Row extends { ruleDigest: string } | undefined>(row: Row): Row => (row === undefined ? row : { ...row, risk: 'medium', expiresAt: Number.MAX_SAFE_INTEGER });
+    const lie = <Row extends { ruleDigest: string } | undefined>(row: Row): Row =>
+      row === undefined ? row : { ...row, risk: 'medium', expiresAt: Number.MAX_SAFE_INTEGER };
     const lying = {
       ...f.store,
       approval: async (tenant: string, approval: string) => lie(await honest(tenant, approval)),
       observe: async (input: Parameters<typeof observe>[0]) => {
         const result = await observe(input);
-        return result.status === 'observed' && result.approval !== undefined ? { ...result, approval: lie(result.approval) } : result;
+        return result.status === 'observed' && result.approval !== undefined
+          ? { ...result, approval: lie(result.approval) }
+          : result;
       },
     };
-    const gate = createCountersign({ ...f.options, store: lying as typeof f.store }).gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
-    expect(await gate.execute({ ...call, origin: 'resume' }, () => 1)).toMatchObject({ status: 'denied', reason: 'approval_unverified' });
+    const gate = createCountersign({ ...f.options, store: lying as typeof f.store }).gate({
+      tenant: 'acme',
+      user: 'alice',
+      agent: 'support',
+      run: 'run-1',
+    });
+    expect(await gate.execute({ ...call, origin: 'resume' }, () => 1)).toMatchObject({
+      status: 'denied',
+      reason: 'approval_unverified',
+    });
   });
 
   test('two approvers at the same moment: one decision wins, the other is told', async () => {
@@ -272,7 +411,12 @@ describe('a channel that fails', () => {
       approvals: {
         keys: [f.approvals.publicKey],
         channels: [
-          { name: 'broken', opened: () => { throw new Error('down'); } },
+          {
+            name: 'broken',
+            opened: () => {
+              throw new Error('down');
+            },
+          },
           { name: 'hanging', opened: () => new Promise(() => undefined) },
           { name: 'fine', opened: (notice) => void told.push(JSON.stringify(notice)) },
         ],
@@ -293,34 +437,53 @@ describe('the HTTP endpoint', () => {
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
   }
 
-  verifies(['APR-3', 'APR-6'], 'lists, shows and decides for a bearer token; GET, a wrong type, a wrong token and a huge body decide nothing', async () => {
-    const f = fixture();
-    const id = pendingId(await f.gate.execute(callTo('deploy', { v: 1 }), () => 1));
-    const { url, close } = await serve(f);
-    try {
-      const carol = { authorization: 'Bearer carol-token' };
-      const json = { ...carol, 'content-type': 'application/json' };
-      const at = `${url}/approvals/${encodeURIComponent(id)}`;
-      expect((await fetch(`${url}/approvals`)).status).toBe(401);
-      expect((await fetch(`${url}/approvals`, { headers: { authorization: 'Bearer x' } })).status).toBe(403);
-      const list = (await (await fetch(`${url}/approvals?state=pending`, { headers: carol })).json()) as { approvals: { id: string; digest: string }[] };
-      expect(list.approvals).toMatchObject([{ id, arguments: '{"v":1}' }]);
-      const body = JSON.stringify({ verdict: 'approve', digest: list.approvals[0]?.digest });
-      for (const method of ['GET', 'PUT', 'HEAD']) expect((await fetch(`${at}/decision`, { method, headers: carol })).status).toBe(405);
-      expect((await fetch(`${at}/decision`, { method: 'POST', headers: carol, body })).status).toBe(415);
-      expect((await fetch(`${at}/decision`, { method: 'POST', headers: json, body: '{"verdict":"approve"}' })).status).toBe(400);
-      expect((await fetch(`${at}/decision`, { method: 'POST', headers: json, body: 'x' })).status).toBe(400);
-      expect((await fetch(`${at}/decision`, { method: 'POST', headers: json, body: ' '.repeat(20_000) })).status).toBe(413);
-      expect((await fetch(`${at}x/decision`, { method: 'POST', headers: json, body })).status).toBe(404);
-      expect((await fetch(`${at}/decision`, { method: 'POST', headers: { ...json, authorization: 'Bearer alice-token' }, body })).status).toBe(403);
-      expect((await f.approvals.show(f.carol, id)).state).toBe('pending');
-      expect((await fetch(`${at}/decision`, { method: 'POST', headers: json, body })).status).toBe(200);
-      expect((await fetch(`${at}/decision`, { method: 'POST', headers: json, body })).status).toBe(409);
-      expect((await f.approvals.show(f.carol, id)).state).toBe('approved');
-    } finally {
-      close();
-    }
-  });
+  verifies(
+    ['APR-3', 'APR-6'],
+    'lists, shows and decides for a bearer token; GET, a wrong type, a wrong token and a huge body decide nothing',
+    async () => {
+      const f = fixture();
+      const id = pendingId(await f.gate.execute(callTo('deploy', { v: 1 }), () => 1));
+      const { url, close } = await serve(f);
+      try {
+        const carol = { authorization: 'Bearer carol-token' };
+        const json = { ...carol, 'content-type': 'application/json' };
+        const at = `${url}/approvals/${encodeURIComponent(id)}`;
+        expect((await fetch(`${url}/approvals`)).status).toBe(401);
+        expect((await fetch(`${url}/approvals`, { headers: { authorization: 'Bearer x' } })).status).toBe(403);
+        const list = (await (await fetch(`${url}/approvals?state=pending`, { headers: carol })).json()) as {
+          approvals: { id: string; digest: string }[];
+        };
+        expect(list.approvals).toMatchObject([{ id, arguments: '{"v":1}' }]);
+        const body = JSON.stringify({ verdict: 'approve', digest: list.approvals[0]?.digest });
+        for (const method of ['GET', 'PUT', 'HEAD'])
+          expect((await fetch(`${at}/decision`, { method, headers: carol })).status).toBe(405);
+        expect((await fetch(`${at}/decision`, { method: 'POST', headers: carol, body })).status).toBe(415);
+        expect(
+          (await fetch(`${at}/decision`, { method: 'POST', headers: json, body: '{"verdict":"approve"}' })).status,
+        ).toBe(400);
+        expect((await fetch(`${at}/decision`, { method: 'POST', headers: json, body: 'x' })).status).toBe(400);
+        expect(
+          (await fetch(`${at}/decision`, { method: 'POST', headers: json, body: ' '.repeat(20_000) })).status,
+        ).toBe(413);
+        expect((await fetch(`${at}x/decision`, { method: 'POST', headers: json, body })).status).toBe(404);
+        expect(
+          (
+            await fetch(`${at}/decision`, {
+              method: 'POST',
+              headers: { ...json, authorization: 'Bearer alice-token' },
+              body,
+            })
+          ).status,
+        ).toBe(403);
+        expect((await f.approvals.show(f.carol, id)).state).toBe('pending');
+        expect((await fetch(`${at}/decision`, { method: 'POST', headers: json, body })).status).toBe(200);
+        expect((await fetch(`${at}/decision`, { method: 'POST', headers: json, body })).status).toBe(409);
+        expect((await f.approvals.show(f.carol, id)).state).toBe('approved');
+      } finally {
+        close();
+      }
+    },
+  );
 });
 
 describe('the terminal', () => {
@@ -339,7 +502,8 @@ describe('the terminal', () => {
   verifies('APR-3', 'only a typed "approve" approves; the end of input, "y" and "yes" decide nothing', async () => {
     expect((await answer('approve\n')).state).toBe('approved');
     expect((await answer('reject\nnot today\n')).state).toBe('rejected');
-    for (const text of ['', 'y\n', 'yes\n', 'APPROVE\n', 'approve it\n']) expect((await answer(text)).state).toBe('pending');
+    for (const text of ['', 'y\n', 'yes\n', 'APPROVE\n', 'approve it\n'])
+      expect((await answer(text)).state).toBe('pending');
   });
 
   verifies('APR-9', 'control and direction characters in arguments are shown by number', async () => {

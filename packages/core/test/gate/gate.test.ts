@@ -50,8 +50,16 @@ describe('a low-risk call', () => {
       runs += 1;
       throw new RangeError('no such ticket');
     };
-    expect(await f.gate.execute(call, body)).toMatchObject({ status: 'failed', message: 'no such ticket', replayed: false });
-    expect(await f.gate.execute(call, body)).toMatchObject({ status: 'failed', message: 'no such ticket', replayed: true });
+    expect(await f.gate.execute(call, body)).toMatchObject({
+      status: 'failed',
+      message: 'no such ticket',
+      replayed: false,
+    });
+    expect(await f.gate.execute(call, body)).toMatchObject({
+      status: 'failed',
+      message: 'no such ticket',
+      replayed: true,
+    });
     expect(runs).toBe(1);
   });
 
@@ -64,7 +72,11 @@ describe('a low-risk call', () => {
       await new Promise((resolve) => setTimeout(resolve, 60));
       return runs;
     };
-    const outcomes = await Promise.all([f.gate.execute(call, body), f.gate.execute(call, body), f.gate.execute(call, body)]);
+    const outcomes = await Promise.all([
+      f.gate.execute(call, body),
+      f.gate.execute(call, body),
+      f.gate.execute(call, body),
+    ]);
     expect(runs).toBe(1);
     expect(outcomes.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
   });
@@ -88,40 +100,78 @@ describe('denials', () => {
     ['an unknown user', 'user_unknown', { tenant: 'acme', user: 'eve', agent: 'support', run: 'r' }, 'read'],
     ['an inactive user', 'user_inactive', { tenant: 'acme', user: 'mallory', agent: 'support', run: 'r' }, 'read'],
     ['an unmapped tool', 'tool_unmapped', { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' }, 'rm'],
-    ['a tool named constructor', 'tool_unmapped', { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' }, 'constructor'],
-    ['a tool named __proto__', 'tool_unmapped', { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' }, '__proto__'],
-    ['a capability that is not granted', 'capability_missing', { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' }, 'vault'],
-    ['arguments outside the constraint', 'constraint_failed', { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' }, 'bounded'],
+    [
+      'a tool named constructor',
+      'tool_unmapped',
+      { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' },
+      'constructor',
+    ],
+    [
+      'a tool named __proto__',
+      'tool_unmapped',
+      { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' },
+      '__proto__',
+    ],
+    [
+      'a capability that is not granted',
+      'capability_missing',
+      { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' },
+      'vault',
+    ],
+    [
+      'arguments outside the constraint',
+      'constraint_failed',
+      { tenant: 'acme', user: 'alice', agent: 'support', run: 'r' },
+      'bounded',
+    ],
   ];
   for (const [name, reason, who, tool] of cases) {
-    verifies(['CAP-1', 'CAP-3'], `${name} is denied before anything runs, and the denial is recorded once`, async () => {
-      const f = fixture();
-      const { body, runs } = counted(1);
-      const gate = f.countersign.gate(who);
-      const call = callTo(tool, { amount: 99 });
-      expect((await gate.check(call)).decision).toMatchObject({ verdict: 'deny' });
-      expect(await gate.execute(call, body)).toMatchObject({ status: 'denied', reason });
-      expect(await gate.execute(call, body)).toMatchObject({ status: 'denied', reason });
-      expect(runs).toEqual([]);
-      expect(await kinds(f, who.tenant)).toEqual(['decision:deny']);
-    });
+    verifies(
+      ['CAP-1', 'CAP-3'],
+      `${name} is denied before anything runs, and the denial is recorded once`,
+      async () => {
+        const f = fixture();
+        const { body, runs } = counted(1);
+        const gate = f.countersign.gate(who);
+        const call = callTo(tool, { amount: 99 });
+        expect((await gate.check(call)).decision).toMatchObject({ verdict: 'deny' });
+        expect(await gate.execute(call, body)).toMatchObject({ status: 'denied', reason });
+        expect(await gate.execute(call, body)).toMatchObject({ status: 'denied', reason });
+        expect(runs).toEqual([]);
+        expect(await kinds(f, who.tenant)).toEqual(['decision:deny']);
+      },
+    );
   }
 
-  verifies('CAP-6', 'the message for a model does not tell a missing capability from an unknown agent or tool', async () => {
-    const f = fixture();
-    const messages = new Set<string>();
-    for (const [, , who, tool] of cases.filter(([, reason]) => reason !== 'constraint_failed')) {
-      const outcome = await f.countersign.gate(who).execute(callTo(tool), () => 1);
-      if (outcome.status === 'denied') messages.add(outcome.message);
-    }
-    expect(messages.size).toBe(1);
-    expect([...messages].join()).not.toMatch(/capability|agent|tenant|user/);
-  });
+  verifies(
+    'CAP-6',
+    'the message for a model does not tell a missing capability from an unknown agent or tool',
+    async () => {
+      const f = fixture();
+      const messages = new Set<string>();
+      for (const [, , who, tool] of cases.filter(([, reason]) => reason !== 'constraint_failed')) {
+        const outcome = await f.countersign.gate(who).execute(callTo(tool), () => 1);
+        if (outcome.status === 'denied') messages.add(outcome.message);
+      }
+      expect(messages.size).toBe(1);
+      expect([...messages].join()).not.toMatch(/capability|agent|tenant|user/);
+    },
+  );
 
   verifies('CAP-6', 'a gate exposes nothing of the policy but its own tools', () => {
     const f = fixture();
-    expect(Object.keys(f.gate).toSorted()).toEqual(['check', 'delegate', 'execute', 'permittedTools', 'principal', 'run', 'stream']);
-    expect(f.countersign.gate({ tenant: 'acme', user: 'alice', agent: 'helper', run: 'r' }).permittedTools()).not.toContain('deploy');
+    expect(Object.keys(f.gate).toSorted()).toEqual([
+      'check',
+      'delegate',
+      'execute',
+      'permittedTools',
+      'principal',
+      'run',
+      'stream',
+    ]);
+    expect(
+      f.countersign.gate({ tenant: 'acme', user: 'alice', agent: 'helper', run: 'r' }).permittedTools(),
+    ).not.toContain('deploy');
   });
 
   const hostile: readonly [string, unknown][] = [
@@ -136,8 +186,25 @@ describe('denials', () => {
     ['a getter', Object.defineProperty({}, 'a', { enumerable: true, get: () => 1 })],
     ['a class instance', new Map([[1, 2]])],
     ['toJSON', { toJSON: () => ({}) }],
-    ['a throwing proxy', new Proxy({}, { ownKeys: () => { throw new Error('boom'); } })],
-    ['a cycle', (() => { const a: { a?: unknown } = {}; a.a = a; return a; })()],
+    [
+      'a throwing proxy',
+      new Proxy(
+        {},
+        {
+          ownKeys: () => {
+            throw new Error('boom');
+          },
+        },
+      ),
+    ],
+    [
+      'a cycle',
+      (() => {
+        const a: { a?: unknown } = {};
+        a.a = a;
+        return a;
+      })(),
+    ],
     ['a sparse array', [1, , 3]], // eslint-disable-line no-sparse-arrays
     ['an invalid date', { at: new Date(Number.NaN) }],
   ];
@@ -145,7 +212,10 @@ describe('denials', () => {
     verifies('REL-4', `arguments with ${name} are denied, and nothing runs`, async () => {
       const f = fixture();
       const { body, runs } = counted(1);
-      expect(await f.gate.execute(callTo('read', args), body)).toMatchObject({ status: 'denied', reason: 'arguments_invalid' });
+      expect(await f.gate.execute(callTo('read', args), body)).toMatchObject({
+        status: 'denied',
+        reason: 'arguments_invalid',
+      });
       expect((await f.gate.check(callTo('read', args))).decision.verdict).toBe('deny');
       expect(runs).toEqual([]);
       expect((await kinds(f)).every((kind) => kind === 'decision:deny')).toBe(true);
@@ -154,7 +224,14 @@ describe('denials', () => {
 
   verifies('REL-4', 'a malformed call (no id, no name, a wrong origin) is denied and never throws', async () => {
     const f = fixture();
-    for (const broken of [{ callId: '' }, { step: '' }, { tool: { name: '', source: 'local' } }, { origin: 'x' }, { tool: undefined }, { callId: 7 }]) {
+    for (const broken of [
+      { callId: '' },
+      { step: '' },
+      { tool: { name: '', source: 'local' } },
+      { origin: 'x' },
+      { tool: undefined },
+      { callId: 7 },
+    ]) {
       const call = { ...callTo('read'), ...broken } as never;
       expect(await f.gate.execute(call, () => 1)).toMatchObject({ status: 'denied' });
       expect((await f.gate.check(call)).decision.verdict).toBe('deny');
@@ -172,14 +249,23 @@ describe('denials', () => {
     expect(await f.gate.execute(fine, () => 1)).toMatchObject({ status: 'completed' });
   });
 
-  verifies('APR-4', 'a call id used again in the same step with other arguments is denied; in another step it is another call', async () => {
-    const f = fixture();
-    const { body, runs } = counted(1);
-    await f.gate.execute(callTo('read', { a: 1 }, { callId: 'c1' }), body);
-    expect(await f.gate.execute(callTo('read', { a: 2 }, { callId: 'c1' }), body)).toMatchObject({ status: 'denied', reason: 'call_id_reused' });
-    expect(await f.gate.execute(callTo('read', { a: 2 }, { callId: 'c1', step: '#1' }), body)).toMatchObject({ status: 'completed' });
-    expect(runs).toEqual([{ a: 1 }, { a: 2 }]);
-  });
+  verifies(
+    'APR-4',
+    'a call id used again in the same step with other arguments is denied; in another step it is another call',
+    async () => {
+      const f = fixture();
+      const { body, runs } = counted(1);
+      await f.gate.execute(callTo('read', { a: 1 }, { callId: 'c1' }), body);
+      expect(await f.gate.execute(callTo('read', { a: 2 }, { callId: 'c1' }), body)).toMatchObject({
+        status: 'denied',
+        reason: 'call_id_reused',
+      });
+      expect(await f.gate.execute(callTo('read', { a: 2 }, { callId: 'c1', step: '#1' }), body)).toMatchObject({
+        status: 'completed',
+      });
+      expect(runs).toEqual([{ a: 1 }, { a: 2 }]);
+    },
+  );
 
   verifies('APR-5', 'a resumed call that the model never made is denied at every risk', async () => {
     const f = fixture();
@@ -197,7 +283,12 @@ describe('an authorizer that is not well', () => {
   const allow = { verdict: 'allow', capability: 'a:b', risk: 'low', reasons: [], policyVersion: '1', ruleDigest: 'd' };
   const base = { version: () => '1', tools: () => [], permittedTools: () => [] };
   const answers: readonly [string, () => unknown][] = [
-    ['throws', () => { throw new Error('down'); }],
+    [
+      'throws',
+      () => {
+        throw new Error('down');
+      },
+    ],
     ['rejects', () => Promise.reject(new Error('down'))],
     ['hangs', () => new Promise(() => undefined)],
     ['answers nothing', () => undefined],
@@ -209,14 +300,26 @@ describe('an authorizer that is not well', () => {
     verifies('CAP-1', `an authorizer that ${name} denies`, async () => {
       const f = fixture({ policy: { ...base, decide } as unknown as Authorizer });
       const { body, runs } = counted(1);
-      expect(await f.gate.execute(callTo('read'), body)).toMatchObject({ status: 'denied', reason: 'authorizer_failed' });
+      expect(await f.gate.execute(callTo('read'), body)).toMatchObject({
+        status: 'denied',
+        reason: 'authorizer_failed',
+      });
       expect(runs).toEqual([]);
     });
   }
 
   verifies('CAP-4', 'an authorizer that allows a high risk gets a review', async () => {
-    const rule = { capability: 'a:b', idempotent: false, orchestrates: false, retain: 'run', approvalTtlMs: 1000, credentials: [] };
-    const f = fixture({ policy: { ...base, decide: () => ({ ...allow, risk: 'high', rule }) } as unknown as Authorizer });
+    const rule = {
+      capability: 'a:b',
+      idempotent: false,
+      orchestrates: false,
+      retain: 'run',
+      approvalTtlMs: 1000,
+      credentials: [],
+    };
+    const f = fixture({
+      policy: { ...base, decide: () => ({ ...allow, risk: 'high', rule }) } as unknown as Authorizer,
+    });
     expect(await f.gate.execute(callTo('read'), () => 1)).toMatchObject({ status: 'pending', mode: 'blocking' });
   });
 });
@@ -226,7 +329,13 @@ describe('principals', () => {
     const f = fixture();
     const principal = f.countersign.principal({ tenant: 'acme', user: 'alice', agent: 'support' });
     const other = createCountersign(f.options).principal({ tenant: 'acme', user: 'alice', agent: 'support' });
-    for (const fake of [{ ...principal }, JSON.parse(JSON.stringify(principal)), structuredClone(principal), Object.create(principal), other]) {
+    for (const fake of [
+      { ...principal },
+      JSON.parse(JSON.stringify(principal)),
+      structuredClone(principal),
+      Object.create(principal),
+      other,
+    ]) {
       expect(() => f.countersign.gate({ principal: fake, run: 'r' })).toThrow('principal');
     }
     expect(f.countersign.gate({ principal, run: 'r' }).principal).toBe(principal);
@@ -240,16 +349,28 @@ describe('principals', () => {
     expect(() => f.countersign.principal({ tenant: 'acme', user: 'a/b', agent: 'x' })).toThrow('user id');
   });
 
-  verifies('IDN-6', 'a delegated gate permits only what every agent of the chain may do, and records the chain', async () => {
-    const f = fixture();
-    const sub = f.gate.delegate('helper');
-    expect(await sub.execute(callTo('read'), () => 1)).toMatchObject({ status: 'completed' });
-    expect(await sub.execute(callTo('note'), () => 1)).toMatchObject({ status: 'denied', reason: 'capability_missing' });
-    const escalating = f.countersign.gate({ tenant: 'acme', user: 'alice', agent: 'helper', run: 'r' }).delegate('support');
-    expect(await escalating.execute(callTo('note'), () => 1)).toMatchObject({ status: 'denied', reason: 'capability_missing_delegation' });
-    const [record] = await f.store.records('acme', {});
-    expect(JSON.parse(record?.body ?? '{}')).toMatchObject({ agent: 'helper', delegation: ['support'] });
-  });
+  verifies(
+    'IDN-6',
+    'a delegated gate permits only what every agent of the chain may do, and records the chain',
+    async () => {
+      const f = fixture();
+      const sub = f.gate.delegate('helper');
+      expect(await sub.execute(callTo('read'), () => 1)).toMatchObject({ status: 'completed' });
+      expect(await sub.execute(callTo('note'), () => 1)).toMatchObject({
+        status: 'denied',
+        reason: 'capability_missing',
+      });
+      const escalating = f.countersign
+        .gate({ tenant: 'acme', user: 'alice', agent: 'helper', run: 'r' })
+        .delegate('support');
+      expect(await escalating.execute(callTo('note'), () => 1)).toMatchObject({
+        status: 'denied',
+        reason: 'capability_missing_delegation',
+      });
+      const [record] = await f.store.records('acme', {});
+      expect(JSON.parse(record?.body ?? '{}')).toMatchObject({ agent: 'helper', delegation: ['support'] });
+    },
+  );
 });
 
 describe('streams', () => {
@@ -257,7 +378,9 @@ describe('streams', () => {
     yield 1;
     yield 2;
   }
-  async function drain<Value>(stream: AsyncGenerator<Value, Outcome<Value>>): Promise<{ values: Value[]; outcome: Outcome<Value> }> {
+  async function drain<Value>(
+    stream: AsyncGenerator<Value, Outcome<Value>>,
+  ): Promise<{ values: Value[]; outcome: Outcome<Value> }> {
     const values: Value[] = [];
     for (;;) {
       const step = await stream.next();
@@ -283,7 +406,10 @@ describe('streams', () => {
 
   test('a denied stream yields nothing; one that the consumer leaves is settled as failed', async () => {
     const f = fixture();
-    expect(await drain(f.gate.stream(callTo('vault'), numbers))).toMatchObject({ values: [], outcome: { status: 'denied' } });
+    expect(await drain(f.gate.stream(callTo('vault'), numbers))).toMatchObject({
+      values: [],
+      outcome: { status: 'denied' },
+    });
     for await (const _value of f.gate.stream(callTo('read'), numbers)) break;
     expect((await kinds(f)).at(-1)).toBe('outcome:failed');
   });

@@ -29,7 +29,11 @@ export const document: PolicyDocument = {
     sync: { capability: 'tickets:ticket:sync', risk: 'low', idempotent: true },
     forget: { capability: 'tickets:ticket:read', risk: 'low', retain: 'none' },
     orchestrate: { capability: 'tickets:ticket:read', risk: 'low', orchestrates: true },
-    secret: { capability: 'tickets:ticket:read', risk: 'low', credentials: [{ service: 'tickets', scope: { read: true }, ttl: '1m' }] },
+    secret: {
+      capability: 'tickets:ticket:read',
+      risk: 'low',
+      credentials: [{ service: 'tickets', scope: { read: true }, ttl: '1m' }],
+    },
     vault: { capability: 'vault:secret:read', risk: 'low' },
     bounded: {
       capability: 'tickets:ticket:read',
@@ -122,11 +126,21 @@ let counter = 0;
 /** A call as a model would make it: a new id, local source, first step. */
 export function callTo(tool: string, args: unknown = {}, more: Partial<ToolCall> = {}): ToolCall {
   counter += 1;
-  return { tool: { name: tool, source: 'local' }, callId: `call-${counter}`, step: '#0', origin: 'model', arguments: args, ...more };
+  return {
+    tool: { name: tool, source: 'local' },
+    callId: `call-${counter}`,
+    step: '#0',
+    origin: 'model',
+    arguments: args,
+    ...more,
+  };
 }
 
 /** A body that counts how often it ran. */
-export function counted<Result>(result: Result): { readonly body: (args: unknown) => Result; readonly runs: unknown[] } {
+export function counted<Result>(result: Result): {
+  readonly body: (args: unknown) => Result;
+  readonly runs: unknown[];
+} {
   const runs: unknown[] = [];
   return {
     runs,
