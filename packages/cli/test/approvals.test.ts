@@ -1,0 +1,284 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { part } from '../../../test/support/parts.ts';
+import { verifies } from '../../../test/verifies.ts';
+import { commandFile, countersign, createWorld, hostile, listen, type World } from './support/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(() => world.close());
+
+const digestOf = async (id: string): Promise<string> => {
+  const { stdout } = await countersign(['approvals', 'show', id, ...world.asCarol, '--json']);
+  return (JSON.parse(stdout) as { digest: string }).digest;
+};
+const stateOf = async (id: string): Promise<string> => {
+  const { stdout } = await countersign(['approvals', 'show', id, ...world.asCarol, '--json']);
+  return (JSON.parse(stdout) as { state: string }).state;
+};
+
+describe('approvals', () => {
+  verifies(['OPS-2', 'APR-6'], 'are listed, shown, approved with the digest that was shown, and final', async () => {
+    const id = await world.request();
+    const listed = await countersign(['approvals', 'list', ...world.asCarol]);
+    expect(listed).toMatchObject({ code: 0, stderr: '' });
+    expect(listed.stdout).toContain(id);
+    const shown = await countersign(['approvals', 'show', id, ...world.asCarol]);
+    expect(shown.stdout).toContain('{"version":"1.2.3"}');
+    const digest = await digestOf(id);
+    const approve = ['approvals', 'approve', id, ...world.asCarol, '--digest', digest, '--reason', 'release day'];
+    expect(await countersign(approve)).toMatchObject({ code: 0, stdout: `approved: ${id}\n` });
+    expect(await countersign(approve)).toMatchObject({ code: 4, stdout: '' });
+    expect(await countersign(['approvals', 'reject', id, ...world.asCarol])).toMatchObject({ code: 4 });
+    expect((await countersign(['approvals', 'show', id, ...world.asCarol])).stdout).toContain('approved by carol');
+    expect((await countersign(['approvals', 'list', '--state', 'approved', ...world.asCarol])).stdout).toContain(id);
+  });
+
+  test('are printed as JSON in a shape that scripts can rely on', async () => {
+    const id = await world.request();
+    const { stdout } = await countersign(['approvals', 'list', ...world.asCarol, '--json']);
+    const { approvals } = JSON.parse(stdout) as { approvals: Record<string, unknown>[] };
+    const [approval] = approvals.filter((candidate) => candidate['id'] === id);
+    expect(Object.keys(approval ?? {}).toSorted()).toEqual(
+      [
+        ...[
+          'agent',
+          'arguments',
+          'capability',
+          'consumed',
+          'createdAt',
+          'delegation',
+          'digest',
+          'expiresAt',
+          'id',
+          'mode',
+        ],
+        ...['policyVersion', 'requester', 'risk', 'run', 'source', 'state', 'tenant', 'tool', 'votes'],
+      ].toSorted(),
+    );
+    const rejected = await countersign([
+      'approvals',
+      'reject',
+      id,
+      ...world.asCarol,
+      '--reason',
+      'not today',
+      '--json',
+    ]);
+    expect(JSON.parse(rejected.stdout)).toMatchObject({
+      id,
+      state: 'rejected',
+      votes: [{ approver: 'carol', verdict: 'reject', reason: 'not today', time: expect.any(Number) }],
+    });
+  });
+
+  test('take address and token from the environment too', async () => {
+    const token = execFileSync('cat', [world.tokenFiles.carol], { encoding: 'utf8' }).trim();
+    const environment = { COUNTERSIGN_URL: world.url, COUNTERSIGN_APPROVER_TOKEN: token };
+    expect(await countersign(['approvals', 'list'], environment)).toMatchObject({ code: 0 });
+    expect(await countersign(['approvals', 'list'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--url'),
+    });
+    expect(await countersign(['approvals', 'list', '--url', world.url])).toMatchObject({ code: 2 });
+  });
+});
+
+describe('nothing is approved', () => {
+  verifies(
+    ['APR-2', 'APR-9'],
+    'blindly: without a digest where nobody can be asked, or with the digest of another request',
+    async () => {
+      const id = await world.request({ version: 'mine' });
+      const other = await digestOf(await world.request({ version: 'other' }));
+      const approve = ['approvals', 'approve', id, ...world.asCarol];
+      expect(await countersign(approve)).toMatchObject({ code: 2, stdout: '' });
+      expect(await countersign([...approve, '--digest', other])).toMatchObject({ code: 4, stdout: '' });
+      expect(await countersign([...approve, '--digest', ''])).toMatchObject({ code: 4, stdout: '' });
+      expect(await countersign(['approvals', 'review', ...world.asCarol])).toMatchObject({ code: 2 });
+      expect(await stateOf(id)).toBe('pending');
+    },
+  );
+
+  verifies(
+    'APR-6',
+    'by a stranger, by another tenant, by the requester, or with a token file that others can read',
+    async () => {
+      const id = await world.request();
+      const digest = await digestOf(id);
+      for (const who of ['stranger', 'gus', 'alice', 'readable'] as const) {
+        const ran = await countersign([
+          'approvals',
+          'approve',
+          id,
+          '--url',
+          world.url,
+          '--token-file',
+          world.tokenFiles[who],
+          '--digest',
+          digest,
+        ]);
+        expect(ran, who).toMatchObject({ code: 4, stdout: '' });
+      }
+      const ran = await countersign([
+        'approvals',
+        'list',
+        '--url',
+        world.url,
+        '--token-file',
+        world.tokenFiles.readable,
+      ]);
+      expect(ran.stderr).toMatch(/mode 0600, got 0644/);
+      expect(await stateOf(id)).toBe('pending');
+    },
+  );
+
+  const typing = part('script', hasScript(), 'no util-linux `script` to make a terminal with');
+  for (const [typed, code, state] of [
+    ['approve', 0, 'approved'],
+    ['yes', 4, 'pending'],
+    ['', 4, 'pending'],
+  ] as const) {
+    verifies(
+      'APR-2',
+      `in a terminal where a person types "${typed}": ${state}`,
+      async () => {
+        const id = await world.request({ typed });
+        expect(await inTerminal(['approvals', 'approve', id, ...world.asCarol], `${typed}\n`)).toMatchObject({ code });
+        expect(await stateOf(id)).toBe(state);
+      },
+      { using: typing },
+    );
+  }
+});
+
+describe('hostile arguments', () => {
+  verifies(
+    ['APR-9', 'REL-4'],
+    'of a call reach neither the terminal nor JSON as control characters, in no command',
+    async () => {
+      const id = await world.request({ version: hostile });
+      // oxlint-disable-next-line no-control-regex
+      const interpreted = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/u;
+      for (const command of [
+        ['list', '--state', 'all'],
+        ['show', id],
+        ['show', id, '--json'],
+        ['approve', id],
+        ['show', hostile],
+        [`--${hostile}`],
+      ]) {
+        const { stdout, stderr } = await countersign(['approvals', ...command, ...world.asCarol]);
+        expect(`${stdout}${stderr}`).not.toBe('');
+        expect(`${stdout}${stderr}`).not.toMatch(interpreted);
+      }
+      const { stdout } = await countersign(['approvals', 'show', id, ...world.asCarol, '--json']);
+      const { arguments: text } = JSON.parse(stdout) as { arguments: string };
+      expect(JSON.parse(text)).toEqual({ version: hostile });
+    },
+  );
+});
+
+describe('a service that is not well', () => {
+  const strange: readonly [string, RequestListener][] = [
+    ['answers no JSON', (_, response) => void response.end('<html>')],
+    ['answers other JSON', (_, response) => void response.end('{"approvals": [{"id": 1}]}')],
+    ['answers null', (_, response) => void response.end('null')],
+    ['redirects elsewhere', (_, response) => void response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end()],
+    ['hangs up', (request) => void request.socket.destroy()],
+    ['is broken', (_, response) => void response.writeHead(500).end('{}')],
+    ['never stops answering', (_, response) => void pour(() => response.write(Buffer.alloc(1_000_000, 32)))],
+  ];
+  for (const [name, listener] of strange) {
+    test(`and ${name} is exit code 3, with nothing on stdout`, async () => {
+      const server = await listen(listener);
+      const ran = await countersign(['approvals', 'list', '--url', server.url, '--token-file', world.tokenFiles.carol]);
+      await server.close();
+      expect(ran).toMatchObject({ code: 3, stdout: '' });
+    });
+  }
+
+  test('shows another approval than the one asked for: nothing is decided', async () => {
+    const id = await world.request({ version: 'wanted' });
+    const { stdout } = await countersign([
+      'approvals',
+      'show',
+      await world.request({ version: 'swapped' }),
+      ...world.asCarol,
+      '--json',
+    ]);
+    const server = await listen((_, response) => void response.end(stdout));
+    const { digest } = JSON.parse(stdout) as { digest: string };
+    const args = [
+      'approvals',
+      'approve',
+      id,
+      '--url',
+      server.url,
+      '--token-file',
+      world.tokenFiles.carol,
+      '--digest',
+      digest,
+    ];
+    expect(await countersign(args)).toMatchObject({ code: 3, stdout: '' });
+    await server.close();
+  });
+
+  test('or is not there is exit code 3; as JSON the error says so on stderr', async () => {
+    const args = ['approvals', 'list', '--url', 'http://127.0.0.1:1', '--token-file', world.tokenFiles.carol, '--json'];
+    const ran = await countersign(args);
+    expect(ran).toMatchObject({ code: 3, stdout: '' });
+    expect(JSON.parse(ran.stderr)).toEqual({
+      error: { code: 'unreachable', message: expect.stringContaining('127.0.0.1:1') },
+    });
+  });
+
+  test('a token goes over plain http to this machine only, and never elsewhere', async () => {
+    for (const url of [
+      'http://approvals.example',
+      'http://127.0.0.1.evil.example',
+      'ftp://127.0.0.1',
+      'approvals',
+      'http://localhost.evil.example',
+    ]) {
+      const ran = await countersign(['approvals', 'list', '--url', url, '--token-file', world.tokenFiles.carol]);
+      expect(ran, url).toMatchObject({ code: 2, stdout: '' });
+    }
+  });
+
+  test('a token file that holds no token is refused before anything is sent', async () => {
+    writeFileSync(world.path('odd.token'), 'a\r\nX-Evil: 1', { mode: 0o600 });
+    const ran = await countersign(['approvals', 'list', '--url', world.url, '--token-file', world.path('odd.token')]);
+    expect(ran).toMatchObject({ code: 4, stdout: '' });
+    expect(ran.stderr).not.toContain('Evil');
+  });
+});
+
+function pour(write: () => boolean): void {
+  const timer = setInterval(() => write() || undefined, 1);
+  setTimeout(() => clearInterval(timer), 10_000).unref();
+}
+
+function hasScript(): boolean {
+  try {
+    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux');
+  } catch {
+    return false;
+  }
+}
+
+/** Runs the command on a terminal of its own, where `typed` is typed. */
+async function inTerminal(args: readonly string[], typed: string): Promise<{ readonly code: number }> {
+  const command = [process.execPath, commandFile, ...args].map((word) => `'${word}'`).join(' ');
+  const running = promisify(execFile)('script', ['--quiet', '--return', '--command', command, '/dev/null']);
+  running.child.stdin?.end(typed);
+  return running.then(
+    () => ({ code: 0 }),
+    (error: unknown) => ({ code: (error as { code: number }).code }),
+  );
+}
