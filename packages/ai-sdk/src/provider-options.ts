@@ -7,17 +7,10 @@
 export type ProviderOptions = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /**
- * Removed from the options of every provider, because an app may register a provider under any name: Anthropic's
- * hosted MCP servers and containers with skills, and the live search of xAI, Google and Alibaba.
+ * Removed from the options of every provider, because an app may register a provider under any name: Anthropic's hosted
+ * MCP servers, its containers (which carry skills), and the live search of xAI.
  */
-const toolRunningOptions: readonly string[] = [
-  'mcpServers',
-  'container',
-  'searchParameters',
-  'useSearchGrounding',
-  'enableSearch',
-  'tools',
-];
+const toolRunningOptions: readonly string[] = ['mcpServers', 'container', 'searchParameters'];
 
 /** A copy without those options; the same object when it has none. */
 export function withoutToolRunning<Options extends ProviderOptions>(options: Options | undefined): Options | undefined {
