@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { part } from '../../../test/support/parts.ts';
@@ -185,21 +185,25 @@ describe('hostile arguments', () => {
 });
 
 describe('a service that is not well', () => {
-  const strange: readonly [string, RequestListener][] = [
-    ['answers no JSON', (_, response) => void response.end('<html>')],
-    ['answers other JSON', (_, response) => void response.end('{"approvals": [{"id": 1}]}')],
-    ['answers null', (_, response) => void response.end('null')],
-    ['redirects elsewhere', (_, response) => void response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end()],
-    ['hangs up', (request) => void request.socket.destroy()],
-    ['is broken', (_, response) => void response.writeHead(500).end('{}')],
-    ['never stops answering', (_, response) => void pour(() => response.write(Buffer.alloc(1_000_000, 32)))],
+  const strange: readonly [string, RequestListener, RegExp][] = [
+    ['answers no JSON', (_, response) => void response.end('<html>'), /not an approvals service/],
+    [
+      'answers other JSON',
+      (_, response) => void response.end('{"approvals": [{"id": 1}]}'),
+      /not an approvals service/,
+    ],
+    ['answers null', (_, response) => void response.end('null'), /not an approvals service/],
+    ['redirects', (_, response) => void response.writeHead(307, { location: '/elsewhere' }).end(), /redirect/],
+    ['hangs up', (request) => void request.socket.destroy(), /did not answer/],
+    ['is broken', (_, response) => void response.writeHead(500).end('{}'), /500/],
+    ['never stops answering', (_, response) => pour(response), /longer than/],
   ];
-  for (const [name, listener] of strange) {
+  for (const [name, listener, message] of strange) {
     test(`and ${name} is exit code 3, with nothing on stdout`, async () => {
       const server = await listen(listener);
       const ran = await countersign(['approvals', 'list', '--url', server.url, '--token-file', world.tokenFiles.carol]);
       await server.close();
-      expect(ran).toMatchObject({ code: 3, stdout: '' });
+      expect(ran).toMatchObject({ code: 3, stdout: '', stderr: expect.stringMatching(message) });
     });
   }
 
@@ -259,9 +263,9 @@ describe('a service that is not well', () => {
   });
 });
 
-function pour(write: () => boolean): void {
-  const timer = setInterval(() => write() || undefined, 1);
-  setTimeout(() => clearInterval(timer), 10_000).unref();
+function pour(response: ServerResponse): void {
+  const timer = setInterval(() => response.write(Buffer.alloc(1_000_000, 32)), 1);
+  response.once('close', () => clearInterval(timer));
 }
 
 function hasScript(): boolean {
