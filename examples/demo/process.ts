@@ -16,6 +16,7 @@ export function started(): Started {
     throw new Error('this is a part of the demo: run `npm start`');
   // Whatever becomes of the parent, nothing stays behind.
   process.on('disconnect', () => process.exit(0));
+  if (!process.connected) process.exit(0);
   return {
     place: placeIn(folder),
     args,
