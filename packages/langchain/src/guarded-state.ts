@@ -15,7 +15,7 @@ export interface Frame {
 
 /** Where the middleware keeps a pause that another middleware might swallow. */
 export interface PauseSlot {
-  signal?: unknown;
+  signal?: Error | undefined;
 }
 
 interface LangchainState {

@@ -14,6 +14,8 @@ export interface Place {
   readonly callId: string | undefined;
   /** Whether `interrupt()` can pause the graph here. */
   readonly pausable: boolean;
+  /** To be told when the body threw: asked again in this attempt of the task, it is a retry and a call of its own. */
+  failed(): void;
 }
 
 interface GraphConfigurable {
@@ -29,10 +31,18 @@ export function placeOfCall(toolName: string, args: unknown, config: ToolConfig 
   const attempt = configurable.__pregel_scratchpad;
   const inGraph = attempt !== undefined && typeof configurable.checkpoint_ns === 'string';
   const frame = langchainState().frame.getStore();
-  const where = inGraph ? [String(configurable.thread_id ?? ''), configurable.checkpoint_ns] : [];
-  const step = digest(['countersign/langchain/step/1', ...where, ...(frame === undefined ? [] : ['in', frame.step])]);
-  const pausable = inGraph && Boolean(configurable.__pregel_checkpointer);
-  return { step, callId: callIdOf(toolName, args, config, inGraph ? attempt : frame, frame, inGraph), pausable };
+  const attempted = inGraph ? attempt : frame;
+  const callId = callIdOf(toolName, args, config, attempted, frame, inGraph);
+  const where = inGraph ? [configurable.thread_id ?? null, configurable.checkpoint_ns] : [];
+  const place = ['countersign/langchain/step/1', ...where, ...(frame === undefined ? [] : ['in', frame.step])];
+  const failure = `failed ${toolName} ${callId ?? ''}`;
+  const failures = attempted === undefined ? 0 : countOf(attempted, failure);
+  return {
+    step: digest(failures === 0 ? place : [...place, 'retry', failures]),
+    callId,
+    pausable: inGraph && Boolean(configurable.__pregel_checkpointer),
+    failed: () => void (attempted === undefined || increment(attempted, failure)),
+  };
 }
 
 function callIdOf(
@@ -51,17 +61,23 @@ function callIdOf(
   if (own && inGraph) return undefined;
   if (attempt === undefined) return randomUUID();
   const same = digest([toolName, id ?? null, textOfArguments(args)]);
-  return `direct:${same}:${ordinal(attempt, same)}`;
+  // Equal calls of one attempt are told apart by their order, and each finds itself again when the task runs again.
+  return `direct:${same}:${increment(attempt, same)}`;
 }
 
-const ordinals = new WeakMap<object, Map<string, number>>();
+/** What happened so far in one attempt of a task. A task that runs again begins anew, and counts the same again. */
+const counts = new WeakMap<object, Map<string, number>>();
 
-/** The how-manieth equal call of one attempt this is: a task that runs again makes its calls again, and each gets its own. */
-function ordinal(attempt: object, call: string): number {
-  const counts = ordinals.get(attempt) ?? new Map<string, number>();
-  ordinals.set(attempt, counts);
-  const count = counts.get(call) ?? 0;
-  counts.set(call, count + 1);
+function countOf(attempt: object, what: string): number {
+  return counts.get(attempt)?.get(what) ?? 0;
+}
+
+/** Answers the count before. */
+function increment(attempt: object, what: string): number {
+  const known = counts.get(attempt) ?? new Map<string, number>();
+  counts.set(attempt, known);
+  const count = known.get(what) ?? 0;
+  known.set(what, count + 1);
   return count;
 }
 

@@ -42,6 +42,7 @@ export async function runGuarded(body: GuardedBody, args: unknown, runManager: R
   const outcome = await execute(gate, call, place, body, runManager, config);
   if (place.pausable) pauseFor(outcome, tool.name);
   if (outcome.status === 'suspended') remember(outcome.signal);
+  if (outcome.status === 'failed') place.failed();
   return answerOf(outcome, asker, gate.principal.agent);
 }
 
@@ -144,5 +145,5 @@ function payloadOf(outcome: Outcome, tool: string): CountersignInterrupt | undef
 /** For the middleware: a retry around this call would take the pause for an error. Each attempt begins without one. */
 function remember(signal: unknown): void {
   const slot = langchainState().pause.getStore();
-  if (slot !== undefined) slot.signal = signal;
+  if (slot !== undefined) slot.signal = signal instanceof Error ? signal : undefined;
 }

@@ -113,7 +113,7 @@ describe('a guarded tool outside any graph', () => {
     const guarded = guardTool(tools['send']!, f.source);
     const pending = (await guarded.invoke(call('send', { x: 1 }))) as ToolMessage;
     expect(pending).toMatchObject({ status: 'error' });
-    expect(String(pending.content)).toContain('blocked until a person approves');
+    expect(pending.text).toContain('blocked until a person approves');
     await f.decideAll('approve');
     expect(await guarded.invoke(call('send', { x: 1 }))).toMatchObject({ status: 'success', content: 'send 1 ok' });
     await expect(guarded.invoke({ x: 1 })).rejects.toMatchObject({ code: 'ERR_CALL_PENDING' });
@@ -282,7 +282,7 @@ describe('kinds of tools', () => {
     const guarded = guardTool(tools['nuke']!, f.source);
     expect(guardTool(guarded, () => undefined)).toBe(guarded);
     expect(() => { guarded.func = async () => 'mine'; }).toThrow(TypeError);
-    await expect(guarded.invoke({ x: 1 })).rejects.toThrow();
+    await expect(guarded.invoke({ x: 1 })).rejects.toThrow('not permitted');
     expect(runs).toEqual([]);
   });
 });
@@ -312,9 +312,9 @@ describe('calls that go wrong', () => {
     const running = guardTool(tools['read']!, f.source).invoke({ x: 1 }, { signal: controller.signal });
     await expect.poll(() => runs).toHaveLength(1);
     controller.abort(new Error('gave up'));
-    await expect(running).rejects.toThrow();
+    await expect(running).rejects.toThrow(/gave up|abort/i);
     await expect.poll(() => f.kinds()).toContain('outcome:failed');
-    await expect(guardTool(tools['read']!, f.source).invoke({ x: 2 }, { signal: AbortSignal.abort() })).rejects.toThrow();
+    await expect(guardTool(tools['read']!, f.source).invoke({ x: 2 }, { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
     expect(runs).toEqual(['read:1']);
   });
 
@@ -351,7 +351,7 @@ describe('calls that go wrong', () => {
       f.source,
     );
     const answer = (await outer.invoke(call('task', {}))) as ToolMessage;
-    expect(JSON.parse(String(answer.content))).toEqual(['read 1 ok', 'read 1 ok', 'read 2 ok']);
+    expect(JSON.parse(answer.text)).toEqual(['read 1 ok', 'read 1 ok', 'read 2 ok']);
     expect(runs).toEqual(['read:1', 'read:1', 'read:2']);
   });
 });

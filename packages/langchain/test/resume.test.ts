@@ -4,7 +4,7 @@ import type { StructuredToolInterface } from '@langchain/core/tools';
 import { tool } from '@langchain/core/tools';
 import { Command, interrupt, MemorySaver, MessagesAnnotation, StateGraph } from '@langchain/langgraph';
 import { ToolNode } from '@langchain/langgraph/prebuilt';
-import { createAgent, createMiddleware, humanInTheLoopMiddleware, toolRetryMiddleware } from 'langchain';
+import { createAgent, createMiddleware, humanInTheLoopMiddleware, toolRetryMiddleware, type AgentMiddleware } from 'langchain';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { verifies } from '../../../test/verifies.ts';
@@ -142,7 +142,7 @@ for (const shape of shapes) {
       const plain = createAgent({
         model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]),
         tools: native.box.list('send'),
-        middleware: [humanInTheLoopMiddleware({ interruptOn: { send: true } } as never)] as never,
+        middleware: [humanInTheLoopMiddleware({ interruptOn: { send: true } } as never) as unknown as AgentMiddleware],
         checkpointer: new MemorySaver(),
       });
       const nativeConfig = thread();
@@ -220,7 +220,7 @@ describe('the native approval and its ways around', () => {
     const { f, box } = setting();
     const hitl = humanInTheLoopMiddleware({ interruptOn: { send: true } } as never);
     const make = (tools: readonly StructuredToolInterface[]) =>
-      createAgent({ model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]), tools: tools as never, middleware: [hitl] as never, checkpointer: new MemorySaver() });
+      createAgent({ model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]), tools: tools as never, middleware: [hitl] as unknown as AgentMiddleware[], checkpointer: new MemorySaver() });
     const context = { interruptOn: {} } as never;
     await make(box.list('send')).invoke(ask, { ...thread(), context });
     expect(box.runs).toEqual(['send:2']);
@@ -236,7 +236,7 @@ describe('the native approval and its ways around', () => {
       const agent = createAgent({
         model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]),
         tools: tools as never,
-        middleware: [humanInTheLoopMiddleware({ interruptOn } as never)] as never,
+        middleware: [humanInTheLoopMiddleware({ interruptOn } as never) as unknown as AgentMiddleware],
         checkpointer: new MemorySaver(),
       });
       const config = thread();
@@ -283,7 +283,7 @@ describe('the native approval and its ways around', () => {
   });
 
   verifies(['ADP-3', 'ADP-6'], 'a retry that takes a pause for a failure: behind the middleware the run still pauses; natively approval is lost', async () => {
-    const retry = toolRetryMiddleware({ maxRetries: 2, initialDelayMs: 1, jitter: false } as never) as never;
+    const retry = toolRetryMiddleware({ maxRetries: 2, initialDelayMs: 1, jitter: false } as never) as unknown as AgentMiddleware;
     const { f, box } = setting();
     const calls = [{ name: 'send', args: { x: 2 } }];
     const plain = createAgent({ model: new ScriptedChat(calls), tools: box.list('send'), middleware: [retry, nativeApproval], checkpointer: new MemorySaver() });
@@ -310,7 +310,7 @@ describe('the native approval and its ways around', () => {
     const plain = graphOf(native.list('read', 'send', 'wipe'));
     const nativeConfig = thread();
     await plain.invoke(ask, nativeConfig);
-    for (let count = 0; count < 2; count += 1) await plain.invoke(wake, nativeConfig);
+    for (let count = 0; count < 2; count += 1) await plain.invoke(wake as never, nativeConfig);
     expect(native.runs.filter((run) => run === 'read:1').length).toBeGreaterThan(1);
 
     const { f, box } = setting();
@@ -319,7 +319,7 @@ describe('the native approval and its ways around', () => {
     await graph.invoke(ask, config);
     await expect.poll(() => f.pending()).toHaveLength(2);
     await f.decideAll('approve');
-    const done = await graph.invoke(wake, config);
+    const done = await graph.invoke(wake as never, config);
     expect(results(done)).toEqual(['c_0_0 success read 1 ok', 'c_0_1 success send 2 ok', 'c_0_2 success wipe 3 ok']);
     expect(box.runs.toSorted()).toEqual(['read:1', 'send:2', 'wipe:3']);
   });
@@ -337,7 +337,7 @@ describe('the native approval and its ways around', () => {
     const config = thread();
     expect(interrupts(await graph.invoke(ask, config))).toMatchObject([{ value: { tool: 'send' } }]);
     await f.decideAll('approve');
-    const done = await graph.invoke(wake, config);
+    const done = await graph.invoke(wake as never, config);
     expect(done.messages.at(-1)?.content).toBe('read 1 ok, read 1 ok, send 2 ok');
     expect(box.runs).toEqual(['read:1', 'read:1', 'send:2']);
     await graph.invoke(ask, thread());
@@ -386,7 +386,7 @@ describe('calls that no model made', () => {
     const node = new ToolNode(guardTools(box.list('send', 'read'), f.source));
     const reply = new AIMessage({ content: '', tool_calls: [{ name: 'read', args: { x: 1 }, id: 'same', type: 'tool_call' }, { name: 'read', args: { x: 2 }, id: 'same', type: 'tool_call' }] });
     const { messages } = (await node.invoke({ messages: [reply] }, thread())) as { messages: BaseMessage[] };
-    expect(results({ messages }).map((result) => result.split(' ')[1]).toSorted()).toEqual(['error', 'success']);
+    expect(results({ messages }).map((result) => String(result.split(' ')[1])).toSorted()).toEqual(['error', 'success']);
     expect(box.runs).toHaveLength(2);
   });
 });

@@ -47,7 +47,7 @@ export class ScriptedChat extends BaseChatModel {
               ...(id === '' ? {} : { id: id ?? `c_${turn}_${index}` }),
             })),
           });
-    return { generations: [{ text: String(message.content), message }] };
+    return { generations: [{ text: message.text, message }] };
   }
 }
 
@@ -81,7 +81,7 @@ export function toolbox(body: (name: string, x: number) => unknown = (name, x) =
 export function results(state: { readonly messages: readonly BaseMessage[] }): string[] {
   return state.messages
     .filter((message) => ToolMessage.isInstance(message))
-    .map((message) => `${message.tool_call_id} ${message.status ?? 'success'} ${String(message.content)}`);
+    .map((message) => `${message.tool_call_id} ${message.status ?? 'success'} ${message.text}`);
 }
 
 export interface Interrupted {
