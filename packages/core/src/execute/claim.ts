@@ -100,7 +100,7 @@ async function outcomeOfOther(context: GateContext, call: PreparedCall, codec: D
   const until = performance.now() + runtime.settleWaitMs;
   while (performance.now() < until) {
     await sleep(pollMs);
-    const stored = await runtime.store.call(call.facts.tenant, call.facts.key);
+    const stored = await runtime.store.call(call.facts);
     if (stored?.outcome !== undefined) return replayOutcome(key, call.facts, stored.outcome, codec);
     if (stored?.state !== 'claimed') break;
   }

@@ -35,7 +35,11 @@ export function embeddedStore({ durability, tables, createRunner }: Embedded): S
     claim: (input) => write(() => operations.claim(input), input.durability),
     settle: (input) => write(() => operations.settle(input)),
     release: (input) => write(() => operations.release(input)),
-    call: (tenant, key) => read(() => tables.calls.byKey(tenant, key)),
+    call: (call) =>
+      read(() => {
+        const found = tables.calls.inSlot(call)?.call;
+        return found?.key === call.key ? found : undefined;
+      }),
     settledAsynchronous: (tenant, run) => read(() => tables.calls.settledAsynchronous(tenant, run)),
     approval: (tenant, id) => read(() => tables.approvals.find(tenant, id)),
     approvals: (tenant, filter) => read(() => tables.approvals.list(tenant, filter)),

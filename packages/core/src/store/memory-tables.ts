@@ -10,7 +10,6 @@ import type { ApprovalTable, CallRow, CallTable, LeaseTable, RecordTable, Subjec
 
 interface TenantRows {
   readonly calls: Map<string, CallRow>;
-  readonly slotOfKey: Map<string, string>;
   readonly approvals: Map<string, StoredApproval>;
   readonly leases: Map<string, StoredLease>;
   readonly chains: Map<string, StoredRecord[]>;
@@ -19,7 +18,6 @@ interface TenantRows {
 
 const noRows = (): TenantRows => ({
   calls: new Map(),
-  slotOfKey: new Map(),
   approvals: new Map(),
   leases: new Map(),
   chains: new Map(),
@@ -108,14 +106,7 @@ function callTable({ of, for: rowsFor, put }: Memory): CallTable {
   const callsOf = (tenant: string) => [...of(tenant).calls.values()].map((row) => row.call);
   return {
     inSlot: (call) => of(call.tenant).calls.get(placeOf(call)),
-    byKey(tenant, key) {
-      const place = of(tenant).slotOfKey.get(key);
-      return place === undefined ? undefined : of(tenant).calls.get(place)?.call;
-    },
-    insert(row) {
-      update(row);
-      put(rowsFor(row.call.tenant).slotOfKey, row.call.key, placeOf(row.call));
-    },
+    insert: update,
     update,
     settle(call, outcome, now) {
       const row = of(call.tenant).calls.get(placeOf(call));

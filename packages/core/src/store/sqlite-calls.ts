@@ -8,13 +8,9 @@ import type { CallRow, CallTable } from './tables.ts';
 
 const slotIs = 'tenant = ? AND run = ? AND slot = ?';
 
-/** How many places of calls are remembered for {@link CallTable.byKey}. */
-const maxPlaces = 1000;
-
 function prepareStatements(database: DatabaseSync) {
   return {
     inSlot: database.prepare(`SELECT * FROM calls WHERE ${slotIs}`),
-    byKey: database.prepare('SELECT * FROM calls WHERE tenant = ? AND key = ?'),
     insert: database.prepare(`INSERT INTO calls (tenant, run, slot, key, user, agent, delegation, tool, source,
     schema_digest, arguments_digest, state, decisions, approval, claimed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     update: database.prepare(
@@ -34,28 +30,11 @@ function prepareStatements(database: DatabaseSync) {
 
 export function sqliteCalls(database: DatabaseSync): CallTable {
   const statements = prepareStatements(database);
-  /** Where calls are that somebody is going to ask for by key, oldest first. */
-  const places = new Map<string, { readonly run: string; readonly slot: string }>();
-
-  function remember(tenant: string, key: string, place: { readonly run: string; readonly slot: string }): void {
-    if (places.size >= maxPlaces) places.clear();
-    places.set(`${tenant}\n${key}`, { run: place.run, slot: place.slot });
-  }
-
   return {
     inSlot(call) {
       const row = statements.inSlot.get(call.tenant, call.run, call.slot);
       if (row === undefined) return undefined;
-      const found = callFrom(row);
-      remember(call.tenant, found.key, found);
-      return { call: found, decisions: texts(row, 'decisions') };
-    },
-    byKey(tenant, key) {
-      const place = places.get(`${tenant}\n${key}`);
-      const near = place && statements.inSlot.get(tenant, place.run, place.slot);
-      // An index by key would cost every claim a page; who asks by key has mostly just met the call here.
-      const row = near?.['key'] === key ? near : statements.byKey.get(tenant, key);
-      return row && callFrom(row);
+      return { call: callFrom(row), decisions: texts(row, 'decisions') };
     },
     insert: (row) => void statements.insert.run(...columnsOf(row)),
     update({ call, decisions }) {

@@ -5,11 +5,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../errors.ts';
-import { storeError } from './sqlite-errors.ts';
+import { isBusy, storeError } from './sqlite-errors.ts';
 import { applicationId, schema, schemaVersion } from './sqlite-schema.ts';
 
 /** Pages in the log before SQLite moves them into the file: fewer, larger moves. 16 MiB. */
 const checkpointPages = 4000;
+const retryMs = 5;
 
 /** Throws `StoreError` when the file cannot serve as a store. It is created with mode 0600. */
 export function openDatabase(path: string, lockTimeoutMs: number): DatabaseSync {
@@ -52,8 +53,14 @@ function prepare(database: DatabaseSync, path: string, lockTimeoutMs: number): v
     -- Without this, INSERT OR REPLACE deletes a row and no trigger sees it.
     PRAGMA recursive_triggers = ON;
   `);
-  checkKind(database, path);
-  const mode = number(database, 'PRAGMA journal_mode = WAL', 'journal_mode');
+  // In one snapshot: another process may be creating it right now.
+  database.exec('BEGIN');
+  try {
+    checkKind(database, path);
+  } finally {
+    rollBack(database);
+  }
+  const mode = switchToLog(database, lockTimeoutMs);
   if (mode !== 'wal') {
     throw new StoreError(`${path}: write-ahead logging is not possible here (${String(mode)}); use a local disk`);
   }
@@ -70,6 +77,19 @@ function prepare(database: DatabaseSync, path: string, lockTimeoutMs: number): v
   } catch (error) {
     rollBack(database);
     throw error;
+  }
+}
+
+/** SQLite does not wait when two processes switch at once, so this does. */
+function switchToLog(database: DatabaseSync, lockTimeoutMs: number): unknown {
+  const until = performance.now() + lockTimeoutMs;
+  for (;;) {
+    try {
+      return number(database, 'PRAGMA journal_mode = WAL', 'journal_mode');
+    } catch (error) {
+      if (!isBusy(error) || performance.now() >= until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs);
+    }
   }
 }
 

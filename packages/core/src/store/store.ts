@@ -237,7 +237,8 @@ export interface Store {
   claim(input: ClaimInput): Promise<ClaimResult>;
   settle(input: SettleInput): Promise<void>;
   release(input: ReleaseInput): Promise<void>;
-  call(tenant: string, key: string): Promise<StoredCall | undefined>;
+  /** The call in this slot, if it is the one with this key. */
+  call(call: Pick<CallFacts, 'tenant' | 'run' | 'slot' | 'key'>): Promise<StoredCall | undefined>;
   /** Settled calls of a run that were executed by a worker, oldest first. */
   settledAsynchronous(tenant: string, run: string): Promise<readonly StoredCall[]>;
 

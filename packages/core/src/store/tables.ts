@@ -26,8 +26,7 @@ export interface CallRow {
 
 export interface CallTable {
   /** The call in this slot, whatever its key. */
-  inSlot(call: CallFacts): CallRow | undefined;
-  byKey(tenant: string, key: string): StoredCall | undefined;
+  inSlot(call: Pick<CallFacts, 'tenant' | 'run' | 'slot'>): CallRow | undefined;
   insert(row: CallRow): void;
   /** Replaces everything but the facts. */
   update(row: CallRow): void;

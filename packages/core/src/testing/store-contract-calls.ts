@@ -26,7 +26,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const call = newCall();
     const records = [decisionDraft(call), newDraft({ call: call.key })];
     expectSame(await store.claim(claimInput(call, { records })), claimed, 'first claim');
-    expectSame(await store.call(tenant, call.key), { ...call, state: 'claimed', claimedAt: 1000 }, 'stored call');
+    expectSame(await store.call(call), { ...call, state: 'claimed', claimedAt: 1000 }, 'stored call');
     expectSame(await eventsOf(store), ['decided', 'claimed'], 'ledger');
   },
 
@@ -61,7 +61,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
       const again = await store.claim(claimInput(call, { origin: 'resume', idempotent }));
       expectSame(again, { status: 'settled', outcome }, 'claim after settlement');
     }
-    expectMembers(await store.call(tenant, call.key), { state: 'settled', outcome, settledAt: 1500 }, 'stored call');
+    expectMembers(await store.call(call), { state: 'settled', outcome, settledAt: 1500 }, 'stored call');
     expectSame(await eventsOf(store), ['claimed', 'completed'], 'ledger');
   },
 
@@ -83,7 +83,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     await store.claim(claimInput(call));
     expectSame(await store.claim(claimInput(call)), { status: 'unsettled' }, 'not idempotent');
     expectSame(await store.claim(claimInput(call, { idempotent: true, now: 1200 })), claimed, 'idempotent');
-    expectMembers(await store.call(tenant, call.key), { state: 'claimed', claimedAt: 1200 }, 'stored call');
+    expectMembers(await store.call(call), { state: 'claimed', claimedAt: 1200 }, 'stored call');
     expectSame((await eventsOf(store)).length, 2, 'ledger');
   },
 
@@ -93,7 +93,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const call = newCall();
     expectSame(await store.claim(claimInput(call, { origin: 'resume' })), refused, 'claim');
     expectSame(await store.observe(reviewInput(call, undefined, { origin: 'resume' })), refused, 'observe');
-    expectSame(await store.call(tenant, call.key), undefined, 'call');
+    expectSame(await store.call(call), undefined, 'call');
     expectSame(await eventsOf(store), [], 'ledger');
   },
 
@@ -107,13 +107,13 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
       expectSame(await store.claim(claimInput(forged, { origin })), refused, `claim, ${origin}`);
       expectSame(await store.observe(reviewInput(forged, undefined, { origin })), refused, `observe, ${origin}`);
     }
-    expectSame(await store.call(tenant, forged.key), undefined, 'forged call');
+    expectSame(await store.call(forged), undefined, 'forged call');
     await expectStoreError(
       store.settle({ call: forged, now: 1, outcome: { status: 'completed' }, closedLeases: [], records: [] }),
       'settle',
     );
     await expectStoreError(store.release({ call: forged, now: 1, closedLeases: [], records: [] }), 'release');
-    expectMembers(await store.call(tenant, call.key), { state: 'claimed' }, 'first call');
+    expectMembers(await store.call(call), { state: 'claimed' }, 'first call');
   },
 
   async 'only a claimed call is settled or released, once, and nothing is written otherwise'(storage) {
@@ -140,7 +140,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const call = newCall();
     await store.claim(claimInput(call));
     await store.release({ call, now: 1100, closedLeases: [], records: [newDraft({ event: 'released' })] });
-    expectSame(await store.call(tenant, call.key), { ...call, state: 'released' }, 'released call');
+    expectSame(await store.call(call), { ...call, state: 'released' }, 'released call');
     expectSame(await store.claim(claimInput(call, { origin: 'resume' })), claimed, 'second claim');
   },
 
@@ -151,7 +151,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const again = newCall({ argumentsDigest: lost.argumentsDigest });
     const refused = { status: 'refused', code: 'earlier_outcome_unknown' };
     expectSame(await store.claim(claimInput(again)), refused, 'same arguments');
-    expectSame(await store.call(tenant, again.key), undefined, 'the refused call');
+    expectSame(await store.call(again), undefined, 'the refused call');
     expectSame(
       await store.claim(claimInput(again, { live: new Set([lost.key]) })),
       claimed,
@@ -206,9 +206,9 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     expectSame(await eventsOf(store), ['decided', 'beside', 'decided'], 'after another policy version');
     await store.claim(claimInput(call, { records: [decisionDraft(call, 'v2:deny'), newDraft()] }));
     expectSame(await eventsOf(store), ['decided', 'beside', 'decided', 'claimed'], 'after the claim');
-    expectMembers(await store.call(tenant, call.key), { state: 'claimed' }, 'stored call');
+    expectMembers(await store.call(call), { state: 'claimed' }, 'stored call');
     expectMembers(await deny('v3:deny'), { status: 'observed', opened: false }, 'observed while claimed');
-    expectMembers(await store.call(tenant, call.key), { state: 'claimed' }, 'still claimed');
+    expectMembers(await store.call(call), { state: 'claimed' }, 'still claimed');
   },
 
   async 'a permitted call that its framework pauses is seen, and then resumed'(storage) {
@@ -229,7 +229,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const call = newCall();
     await store.observe(reviewInput(call, newApproval()));
     await store.observe(reviewInput(call, undefined, { verdict: 'allow' }));
-    expectMembers(await store.call(tenant, call.key), { state: 'review' }, 'stored call');
+    expectMembers(await store.call(call), { state: 'review' }, 'stored call');
     expectSame(await store.claim(claimInput(call)), { status: 'refused', code: 'approval_required' }, 'claim');
   },
 
@@ -240,7 +240,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
       Array.from({ length: 10 }, () => store.observe(reviewInput(call, undefined, { verdict: 'deny' }))),
     );
     expectSame(await eventsOf(store), ['decided', 'opened'], 'ledger');
-    expectMembers(await store.call(tenant, call.key), { state: 'denied' }, 'stored call');
+    expectMembers(await store.call(call), { state: 'denied' }, 'stored call');
   },
 
   async 'an operation that throws does not take its neighbours with it'(storage) {
@@ -264,7 +264,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
       'results',
     );
     expectSame(await eventsOf(store), ['claimed', 'kept'], 'ledger');
-    expectMembers(await store.call(tenant, call.key), { state: 'claimed' }, 'stored call');
+    expectMembers(await store.call(call), { state: 'claimed' }, 'stored call');
   },
 
   async 'a claim whose records cannot be appended claims nothing'(storage) {
@@ -273,7 +273,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const leases = [{ id: 'lse-1', service: 'github', provider: 'memory', expiresAt: 1 }];
     for (const bad of [newDraft({ tenant: 'globex' }), newDraft({ body: '"\ud800"' })]) {
       await expectStoreError(store.claim(claimInput(call, { leases, records: [newDraft(), bad] })), 'claim');
-      expectSame(await store.call(tenant, call.key), undefined, 'call');
+      expectSame(await store.call(call), undefined, 'call');
       expectSame(await eventsOf(store), [], 'ledger');
       expectSame(await store.system.openLeases(9, 9), [], 'leases');
     }
@@ -287,7 +287,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     await store.close();
     expectSame(await claim, claimed, 'claim before close');
     await expectStoreError(store.claim(claimInput(newCall())), 'claim after close');
-    await expectStoreError(store.call(tenant, call.key), 'read after close');
+    await expectStoreError(store.call(call), 'read after close');
     await store.close();
   },
 
@@ -298,6 +298,6 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     await first.close();
     const second = await storage.open();
     expectSame(await second.claim(claimInput(call)), { status: 'unsettled' }, 'claim');
-    expectMembers(await second.call(tenant, call.key), { ...call, state: 'claimed' }, 'stored call');
+    expectMembers(await second.call(call), { ...call, state: 'claimed' }, 'stored call');
   },
 };

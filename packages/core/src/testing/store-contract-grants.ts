@@ -101,7 +101,7 @@ export const grantCases: Readonly<Record<string, StoreCheck>> = {
       const before = await countRecords(store);
       expectSame(await claim(), refused(code), state);
       expectSame(await claim({ idempotent: true }), refused(code), `${state}, idempotent`);
-      expectMembers(await store.call(tenant, call.key), { state: 'review' }, `call of a ${state} approval`);
+      expectMembers(await store.call(call), { state: 'review' }, `call of a ${state} approval`);
       expectSame(await countRecords(store), before, 'ledger');
     }
   },
@@ -137,7 +137,7 @@ export const grantCases: Readonly<Record<string, StoreCheck>> = {
     await store.append(tenant, [newDraft({ time: approval.expiresAt })]);
     expectSame(await claim({ now: 3000 }), refused('approval_expired'), 'claim');
     expectSame(await store.vote(voteInput(pending.call, pending.approval)), refused('expired'), 'vote');
-    expectMembers(await store.call(tenant, call.key), { state: 'review' }, 'call');
+    expectMembers(await store.call(call), { state: 'review' }, 'call');
   },
 
   async 'a new epoch voids open grants and approvals'(storage) {

@@ -81,7 +81,7 @@ const operations: readonly Step[] = [
   (store, tenant, pick) => store.append(tenant, [draftOf(tenant, pick)]),
   (store, tenant, pick) => store.subjectKey(tenant, `user-${pick % 3}`, pick % 2 === 0 ? undefined : `key-${pick}`),
   (store, tenant, pick) => store.eraseSubject(tenant, `user-${pick % 3}`, [draftOf(tenant, pick)]),
-  (store, tenant, pick) => store.call(tenant, callOf(tenant, pick).key),
+  (store, tenant, pick) => store.call(callOf(tenant, pick)),
   (store, tenant, pick) => store.approval(tenant, approvalOf(pick).id),
   (store, tenant) => store.approvals(tenant, {}),
   (store, tenant, pick) => store.settledAsynchronous(tenant, `run-${pick % 2}`),

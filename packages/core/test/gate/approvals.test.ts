@@ -90,7 +90,85 @@ describe('a medium-risk call', () => {
   });
 });
 
+describe('running an approved call apart', () => {
+  test('is refused for a call that is blocked in its run, and for an id that does not exist', async () => {
+    const f = fixture();
+    const id = pendingId(await f.gate.execute(callTo('deploy'), () => 1));
+    await f.decide(id, 'approve');
+    const tools = { deploy: { identity: { name: 'deploy', source: 'local' }, run: () => 1 } };
+    await expect(f.countersign.approvals.run(id, { tools })).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
+    for (const unknown of ['apr.acme.AAAAAAAAAAAAAAAAAAAAAA', 'x', '__proto__']) {
+      await expect(f.countersign.approvals.run(unknown, { tools })).rejects.toMatchObject({
+        code: 'ERR_APPROVAL_NOT_FOUND',
+      });
+    }
+  });
+
+  verifies('APR-4', 'is denied for the principal of another user, agent or tenant', async () => {
+    const f = fixture();
+    const { body, runs } = counted(1);
+    const id = pendingId(await f.gate.execute(callTo('note'), body));
+    await f.decide(id, 'approve');
+    for (const other of [{ user: 'bob' }, { agent: 'helper' }, { tenant: 'globex' }]) {
+      const principal = f.countersign.principal({ tenant: 'acme', user: 'alice', agent: 'support', ...other });
+      const outcome = await f.countersign.approvals
+        .run(id, { tools: runnableNote(body), principal })
+        .catch(() => ({ status: 'denied' }));
+      expect(outcome.status).toBe('denied');
+    }
+    expect(runs).toEqual([]);
+  });
+});
+
+describe('an orchestrating tool', () => {
+  test('that pauses gives its claim back and is entered again; any other tool that throws the same is failed', async () => {
+    const f = fixture();
+    const pause = new Error('paused');
+    const options = { isSuspension: (error: unknown) => error === pause };
+    let entered = 0;
+    const body = (): number => {
+      entered += 1;
+      if (entered === 1) throw pause;
+      return entered;
+    };
+    const call = callTo('orchestrate');
+    expect(await f.gate.execute(call, body, options)).toMatchObject({ status: 'suspended', signal: pause });
+    expect(await f.gate.execute(call, body, options)).toMatchObject({ status: 'completed', result: 2 });
+    const other = callTo('read');
+    const throws = (): never => {
+      throw pause;
+    };
+    expect(await f.gate.execute(other, throws, options)).toMatchObject({ status: 'failed' });
+    expect(await f.gate.execute(other, () => 1, options)).toMatchObject({ status: 'failed', replayed: true });
+  });
+});
+
 describe('a high-risk call', () => {
+  test('asks the store to survive a loss of power, and an abort ends the wait for a person', async () => {
+    const f = fixture();
+    const asked: string[] = [];
+    const store = {
+      ...f.store,
+      claim: (input: Parameters<typeof f.store.claim>[0]) => (asked.push(input.durability), f.store.claim(input)),
+    };
+    const gate = createCountersign({ ...f.options, store, timeouts: { approvalMs: 20_000 } }).gate({
+      tenant: 'acme',
+      user: 'alice',
+      agent: 'support',
+      run: 'run-1',
+    });
+    const call = callTo('deploy');
+    await f.decide(pendingId(await gate.execute(call, () => 1)), 'approve');
+    await gate.execute({ ...call, origin: 'resume' }, () => 1);
+    await gate.execute(callTo('read'), () => 1);
+    expect(asked).toEqual(['power', 'process']);
+    const aborted = await gate.execute(callTo('deploy', { n: 2 }), () => 1, {
+      wait: true,
+      signal: AbortSignal.timeout(50),
+    });
+    expect(aborted).toMatchObject({ status: 'denied', reason: 'approval_expired' });
+  });
+
   verifies(
     ['APR-1', 'APR-4', 'APR-5'],
     'is blocked until a signed vote, runs once on resume, and a replay answers the stored outcome',

@@ -206,6 +206,8 @@ describe('denials', () => {
       })(),
     ],
     ['a sparse array', [1, , 3]], // eslint-disable-line no-sparse-arrays
+    ['the mark of tagged values', { at: { '\u0000countersign': 'date', value: '2026-01-01' } }],
+    ['200 levels of nesting', JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`)],
     ['an invalid date', { at: new Date(Number.NaN) }],
   ];
   for (const [name, args] of hostile) {
@@ -267,6 +269,24 @@ describe('denials', () => {
     },
   );
 
+  verifies(
+    ['APR-4', 'CAP-8'],
+    'an outcome is not given to another user of the run, nor for a tool whose schema changed',
+    async () => {
+      const f = fixture();
+      const call = callTo('read', { a: 1 });
+      await f.gate.execute(call, () => 'for alice');
+      const bob = f.countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-1' });
+      const changed = { ...call, tool: { ...call.tool, schemaDigest: 'new' } };
+      for (const outcome of [
+        await bob.execute(call, () => 'for bob'),
+        await f.gate.execute(changed, () => 'changed'),
+      ]) {
+        expect(outcome).toMatchObject({ status: 'denied', reason: 'call_id_reused' });
+      }
+    },
+  );
+
   verifies('APR-5', 'a resumed call that the model never made is denied at every risk', async () => {
     const f = fixture();
     const { body, runs } = counted(1);
@@ -280,7 +300,16 @@ describe('denials', () => {
 });
 
 describe('an authorizer that is not well', () => {
-  const allow = { verdict: 'allow', capability: 'a:b', risk: 'low', reasons: [], policyVersion: '1', ruleDigest: 'd' };
+  const rule = {
+    capability: 'a:b',
+    idempotent: false,
+    orchestrates: false,
+    retain: 'run',
+    approvalTtlMs: 60_000,
+    credentials: [],
+  };
+  const bare = { verdict: 'allow', capability: 'a:b', risk: 'low', reasons: [], policyVersion: '1', ruleDigest: 'd' };
+  const allow = { ...bare, rule };
   const base = { version: () => '1', tools: () => [], permittedTools: () => [] };
   const answers: readonly [string, () => unknown][] = [
     [
@@ -294,7 +323,7 @@ describe('an authorizer that is not well', () => {
     ['answers nothing', () => undefined],
     ['answers a verdict that does not exist', () => ({ ...allow, verdict: 'sure' })],
     ['answers a risk that does not exist', () => ({ ...allow, risk: 'none' })],
-    ['allows without a rule', () => allow],
+    ['allows without a rule', () => bare],
   ];
   for (const [name, decide] of answers) {
     verifies('CAP-1', `an authorizer that ${name} denies`, async () => {
@@ -309,18 +338,47 @@ describe('an authorizer that is not well', () => {
   }
 
   verifies('CAP-4', 'an authorizer that allows a high risk gets a review', async () => {
-    const rule = {
-      capability: 'a:b',
-      idempotent: false,
-      orchestrates: false,
-      retain: 'run',
-      approvalTtlMs: 1000,
-      credentials: [],
-    };
     const f = fixture({
-      policy: { ...base, decide: () => ({ ...allow, risk: 'high', rule }) } as unknown as Authorizer,
+      policy: { ...base, decide: () => ({ ...allow, risk: 'high' }) } as unknown as Authorizer,
     });
     expect(await f.gate.execute(callTo('read'), () => 1)).toMatchObject({ status: 'pending', mode: 'blocking' });
+  });
+
+  const changes: readonly [string, object, string][] = [
+    ['denies', { verdict: 'deny', reasons: [{ code: 'capability_missing' }] }, 'capability_missing'],
+    ['finds another rule', { ruleDigest: 'e' }, 'approval_stale'],
+    ['finds a higher risk', { risk: 'high' }, 'approval_stale'],
+  ];
+  for (const [name, change, reason] of changes) {
+    verifies('APR-4', `a policy that ${name} while a person is deciding: what they approve does not run`, async () => {
+      let approved = false;
+      const review = { ...allow, verdict: 'review', risk: 'medium' };
+      const decide = (): unknown => (approved ? { ...review, ...change } : review);
+      const f = fixture({ policy: { ...base, decide } as unknown as Authorizer });
+      const { body, runs } = counted(1);
+      const waiting = f.gate.execute(callTo('read'), body, { wait: true });
+      await expect.poll(() => f.store.approvals('acme', { state: 'pending' })).toHaveLength(1);
+      approved = true;
+      await f.decide((await f.store.approvals('acme', {}))[0]?.id ?? '', 'approve');
+      expect(await waiting).toMatchObject({ status: 'denied', reason });
+      expect(runs).toEqual([]);
+    });
+  }
+
+  verifies('CAP-8', 'the user directory is asked on every call: inactive, throwing and hanging deny', async () => {
+    let answer: () => boolean | Promise<boolean> = () => true;
+    const f = fixture({ options: { users: { active: () => answer() } } });
+    expect(await f.gate.execute(callTo('read'), () => 1)).toMatchObject({ status: 'completed' });
+    for (const bad of [
+      () => false,
+      () => Promise.resolve(false),
+      () => 'yes' as unknown as boolean,
+      () => Promise.reject(new Error('down')),
+      () => new Promise<boolean>(() => undefined),
+    ]) {
+      answer = bad;
+      expect(await f.gate.execute(callTo('read'), () => 1)).toMatchObject({ status: 'denied' });
+    }
   });
 });
 

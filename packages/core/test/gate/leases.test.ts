@@ -250,6 +250,7 @@ describe('a provider that is not well', () => {
     expect((await f.gate.execute(callTo('secret'), () => (runs += 1))).status).not.toBe('completed');
     expect(runs).toBe(0);
     expect(recorded.revoked).toHaveLength(1);
+    expect((await store.records('acme', {})).map(({ event }) => event)).toContain('released');
   });
 });
 

@@ -30,6 +30,10 @@ export function startProcess(role: string, path: string, ...more: readonly strin
     child,
     lines,
     ended,
-    nextLine: () => new Promise((resolve) => reader.once('line', resolve)),
+    nextLine: () =>
+      new Promise((resolve, reject) => {
+        reader.once('line', resolve);
+        child.once('close', (status) => reject(new Error(`the process ended with ${status} and said no more`)));
+      }),
   };
 }

@@ -68,7 +68,7 @@ async function checkConsistent(store: Store, said: readonly string[]): Promise<v
   const [claims, outcomes] = [of('claimed'), of('completed')];
   for (const call of outcomes) expect(claims).toContain(call);
   for (const key of claims) {
-    const call = await store.call(tenant, key ?? '');
+    const call = await store.call(newCall({ slot: key?.replace('key', 'slot') ?? '', key: key ?? '' }));
     expect(call?.state).toBe(outcomes.has(key) ? 'settled' : 'claimed');
   }
   for (const line of said) {

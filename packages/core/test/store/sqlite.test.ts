@@ -167,7 +167,7 @@ describe('when a write fails', () => {
       ]);
       expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled']);
       await expect(store.append(tenant, [large])).rejects.toThrow(/disk is full: free space/);
-      expect(await store.call(tenant, call.key)).toBeUndefined();
+      expect(await store.call(call)).toBeUndefined();
       database.exec('PRAGMA max_page_count = 4294967294');
       expect(await store.claim(claimInput(call, { records: [large] }))).toEqual({ status: 'claimed' });
       const records = await store.records(tenant, {});
