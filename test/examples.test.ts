@@ -65,6 +65,16 @@ test(
   timeout,
 );
 
+test(
+  'the approvals example waits for a person, and runs once they have approved',
+  async () => {
+    const ran = await example('approvals');
+    expect(ran).toMatchObject({ code: 0, stderr: expect.not.stringContaining('Error') });
+    expect(ran.stdout).toContain('deployed 1.4.2');
+  },
+  timeout,
+);
+
 describe('the demo', () => {
   verifies(
     ['OPS-4', 'APR-1', 'APR-8', 'APR-10', 'REL-1'],

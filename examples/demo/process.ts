@@ -7,7 +7,7 @@ export interface Started {
   readonly place: Place;
   readonly args: readonly string[];
   /** Tells the parent. */
-  report(message: object): void;
+  readonly report: (message: object) => void;
 }
 
 export function started(): Started {

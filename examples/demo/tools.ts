@@ -7,7 +7,7 @@ import { z } from 'zod';
 export interface DemoTool {
   readonly description: string;
   readonly schema: z.ZodObject;
-  run(args: object): Promise<unknown>;
+  readonly run: (args: object) => Promise<unknown>;
 }
 
 export function demoTools(serviceUrl: string): Readonly<Record<string, DemoTool>> {

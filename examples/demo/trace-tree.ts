@@ -30,6 +30,6 @@ export function traceTree(spans: readonly WrittenSpan[]): readonly string[] {
 }
 
 function details({ attributes, error }: WrittenSpan): string {
-  const values = shown.flatMap((name) => (attributes[name] === undefined ? [] : [String(attributes[name])]));
+  const values = shown.flatMap((name) => (typeof attributes[name] === 'string' ? [attributes[name]] : []));
   return [...(values.length === 0 ? [] : [`  ${values.join(', ')}`]), ...(error ? ['  (error)'] : [])].join('');
 }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createOpenAI } from '@ai-sdk/openai';
 import { LLMock } from '@copilotkit/aimock';
-import { tool, type LanguageModel } from 'ai';
+import { tool, type LanguageModel, type Tool } from 'ai';
 import { z } from 'zod';
 import {
   argumentsDigest,
@@ -65,7 +65,7 @@ export const ticketService = {
 };
 
 /** A tool that the agent of the policy may not use. */
-export const closeTicket = tool({
+export const closeTicket: Tool<Ticket, Ticket> = tool({
   inputSchema: z.object({ ticket: z.number() }),
   execute(args) {
     seen.push('closed');
@@ -78,7 +78,7 @@ server.addFixture({
   match: { predicate: () => true },
   response({ messages }) {
     const results = messages.filter(({ role }) => role === 'tool');
-    const [first, second] = results.map(({ content }) => String(content));
+    const [first, second] = results.map(({ content }) => (typeof content === 'string' ? content : ''));
     if (first === undefined) return { toolCalls: [{ id: 'call_1', name: 'readTicket', arguments: '{"ticket":7}' }] };
     if (second === undefined) return { toolCalls: [{ id: 'call_2', name: 'closeTicket', arguments: '{"ticket":7}' }] };
     return { content: `I read: ${first} I could not close it: ${second}` };

@@ -19,7 +19,7 @@ export interface AgentSettings {
   readonly tools: Readonly<Record<string, DemoTool>>;
   readonly gate: GateSource<unknown>;
   /** One line for the person who watches. */
-  say(line: string): void;
+  readonly say: (line: string) => void;
 }
 
 export interface DemoFramework {

@@ -123,7 +123,7 @@ describe('nothing is approved', () => {
           '--digest',
           digest,
         ]);
-        expect(ran, who).toMatchObject({ code: 4, stdout: '' });
+        expect({ who, ...ran }).toMatchObject({ who, code: 4, stdout: '' });
       }
       const ran = await countersign([
         'approvals',
@@ -251,7 +251,7 @@ describe('a service that is not well', () => {
       'http://localhost.evil.example',
     ]) {
       const ran = await countersign(['approvals', 'list', '--url', url, '--token-file', world.tokenFiles.carol]);
-      expect(ran, url).toMatchObject({ code: 2, stdout: '' });
+      expect({ url, ...ran }).toMatchObject({ url, code: 2, stdout: '' });
     }
   });
 

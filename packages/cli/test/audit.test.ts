@@ -87,7 +87,7 @@ describe('audit query', () => {
       ['missing.key', 3],
     ] as const) {
       const args = ['audit', 'query', '--store', world.store, '--key-file', world.path(name), '--tenant', 'acme'];
-      expect(await countersign(args), name).toMatchObject({ code, stdout: '' });
+      expect({ name, ...(await countersign(args)) }).toMatchObject({ name, code, stdout: '' });
     }
   });
 });
@@ -163,9 +163,9 @@ describe('audit verify', () => {
         victim.tamper(sql);
         const verify = ['audit', 'verify', '--store', victim.store, ...(needsHeads ? ['--heads', heads] : [])];
         const ran = await countersign(verify);
-        expect(ran, name).toMatchObject({ code: 1 });
-        expect(ran.stdout, name).toMatch(message);
-        expect(JSON.parse((await countersign([...verify, '--json'])).stdout), name).toMatchObject({ ok: false });
+        expect({ name, ...ran }).toMatchObject({ name, code: 1 });
+        expect(ran.stdout).toMatch(message);
+        expect(JSON.parse((await countersign([...verify, '--json'])).stdout)).toMatchObject({ ok: false });
         await victim.close();
       }
     },
@@ -175,7 +175,7 @@ describe('audit verify', () => {
     for (const text of ['[]', '{"heads": []}', '{"heads": [{"tenant": "acme"}]}', 'heads', 'null']) {
       writeFileSync(world.path('bad.json'), text);
       const args = ['audit', 'verify', '--store', world.store, '--heads', world.path('bad.json')];
-      expect(await countersign(args), text).toMatchObject({ code: 2, stdout: '' });
+      expect({ text, ...(await countersign(args)) }).toMatchObject({ text, code: 2, stdout: '' });
     }
     expect(
       await countersign(['audit', 'verify', '--store', world.store, '--heads', world.path('none.json')]),
