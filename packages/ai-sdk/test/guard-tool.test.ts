@@ -1,11 +1,11 @@
-import { runnable } from '@countersign/core';
+import { definePolicy, runnable, type Authorizer } from '@countersign/core';
 import { jsonSchema, tool, type ModelMessage, type Tool, type ToolSet } from 'ai';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { verifies } from '../../../test/verifies.ts';
 import { guardTools } from '../src/index.ts';
 import { identifyTool } from '../src/tool-identity.ts';
-import { fixture } from './support/fixture.ts';
+import { document, fixture } from './support/fixture.ts';
 
 type Execute = (input: unknown, options: object) => Promise<unknown>;
 
@@ -95,6 +95,52 @@ describe('a guarded tool', () => {
         await expect(read.execute(input, given)).rejects.toThrow();
       }
       expect(ran).toEqual([]);
+    },
+  );
+
+  verifies(
+    'CAP-3',
+    'runs with the arguments that were decided on, whatever becomes of the object that they came in',
+    async () => {
+      const input = { amount: 5 };
+      const policy = definePolicy(document);
+      const decide: Authorizer['decide'] = (...question) => {
+        const decision = policy.decide(...question);
+        input.amount = 1_000_000;
+        return decision;
+      };
+      const { gate } = fixture({ policy: { ...policy, decide } });
+      const pay = tool({ inputSchema: z.object({ amount: z.number() }), execute: ({ amount }) => amount });
+      await expect(
+        executeOf(guardTools({ pay }, gate), 'pay')(input, { toolCallId: 'c1', messages: [] }),
+      ).resolves.toBe(5);
+      expect(input.amount).toBe(1_000_000);
+    },
+  );
+
+  verifies(
+    ['ADP-1', 'APR-4'],
+    'that streams answers a replay with its stored result, which is its last value',
+    async () => {
+      let runs = 0;
+      const read = tool({
+        inputSchema: z.object({}),
+        async *execute() {
+          runs += 1;
+          yield 'half';
+          yield 'whole';
+        },
+      });
+      const guarded = guardTools({ read }, fixture().gate);
+      const stream = guarded.read.execute as unknown as (input: unknown, options: object) => AsyncIterable<unknown>;
+      const collected: unknown[][] = [];
+      for (let time = 0; time < 2; time += 1) {
+        const values: unknown[] = [];
+        for await (const value of stream({}, { toolCallId: 'c1', messages: [] })) values.push(value);
+        collected.push(values);
+      }
+      expect(collected).toEqual([['half', 'whole'], ['whole']]);
+      expect(runs).toBe(1);
     },
   );
 
