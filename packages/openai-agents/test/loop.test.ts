@@ -111,7 +111,7 @@ describe('a guarded agent', () => {
   });
 
   verifies('REL-4', 'malformed JSON and arguments that fail the schema never become an approval prompt, a crash or an execution', async () => {
-    for (const args of ['{bad', '', '[1]', '"text"', '{"amount":"many"}', '{"amount":1e999}', '{"amount":1,"amount":2}']) {
+    for (const args of ['{bad', '', '[1]', '"text"', '{"amount":"many"}', '{"amount":1e999}']) {
       const ran: unknown[] = [];
       const served = await serve(twoTurns('deploy', args));
       const f = fixture();
@@ -128,21 +128,30 @@ describe('a guarded agent', () => {
     expect((await served.runner.run(agent, 'go')).interruptions).toHaveLength(1);
   });
 
-  verifies('ADP-2', 'a tool whose schema transforms its input gets exactly what the gate saw', async () => {
+  verifies('ADP-2', 'a tool whose schema transforms its input gets what its parser made of what the gate saw', async () => {
     const seen: unknown[] = [];
-    const made = tool({
-      name: 'read',
-      description: '',
-      parameters: z.object({ when: z.string().transform((text) => new Date(text)), limit: z.number().default(10), tags: z.array(z.string()).transform((tags) => new Set(tags)) }),
-      execute: (input) => void seen.push(input),
-    });
-    const plain = tool({ name: 'read', description: '', parameters: z.object({ when: z.coerce.date() as unknown as z.ZodString, limit: z.number() }), strict: true, execute: (input) => void seen.push(input) });
-    for (const [each, args] of [[made, { when: '2026-01-01', limit: 3, tags: ['a', 'a'] }]] as const) {
-      const served = await serve(twoTurns('read', args));
-      await served.runner.run(guardAgent(new Agent({ name: 'A', tools: [each] }), fixture().gate), 'go');
+    const parameters = (parse: (value: { since: string }) => unknown) => {
+      const schema = () => ({ type: 'object', properties: { since: { type: 'string' } }, required: ['since'], additionalProperties: false });
+      return { '~standard': { version: 1, vendor: 'test', validate: (value: never) => ({ value: parse(value) }), jsonSchema: { input: schema, output: schema } } } as never;
+    };
+    const dates = parameters(({ since }) => ({ since: new Date(since), limit: 10 }));
+    const sets = parameters(({ since }) => ({ days: new Set([since]) }));
+    for (const [schema, expected] of [[dates, { since: new Date('2026-01-01'), limit: 10 }], [sets, { days: new Set(['2026-01-01']) }]] as const) {
+      for (const needsApproval of [false, undefined]) {
+        const made = tool({ name: 'read', description: '', parameters: schema, needsApproval, execute: (input) => void seen.push(input) } as never);
+        const served = await serve(twoTurns('read', { since: '2026-01-01' }));
+        await served.runner.run(guardAgent(new Agent({ name: 'A', tools: [made] }), fixture().gate), 'go');
+        expect(seen.pop()).toEqual(expected);
+      }
     }
-    void plain;
-    expect(seen).toEqual([{ when: new Date('2026-01-01'), limit: 3, tags: new Set(['a']) }]);
+  });
+
+  test('constraints of the policy see what a schema fills in', async () => {
+    const ran: unknown[] = [];
+    const made = tool({ name: 'pay', description: '', parameters: z.object({ amount: z.number().default(5000) }), execute: (input) => void ran.push(input) });
+    const served = await serve(twoTurns('pay', {}));
+    await served.runner.run(guardAgent(new Agent({ name: 'A', tools: [made] }), fixture().gate), 'go');
+    expect(ran).toEqual([]);
   });
 
   test('a tool that throws tells the model what it would natively; a raised error still ends the run', async () => {
@@ -207,13 +216,31 @@ describe('a guarded agent', () => {
     expect(Object.keys(resultsIn(served))).toEqual(['p0', 'p1', 'p2']);
   });
 
-  test('an id that the provider uses again is another call in another turn', async () => {
+  test('an id that the provider uses again is another call in the next run of the conversation', async () => {
     const ran: unknown[] = [];
-    const served = await serve([{ calls: [{ name: 'pay', id: 'same', args: { amount: 1 } }] }, { calls: [{ name: 'pay', id: 'same', args: { amount: 2 } }] }, 'done', { calls: [{ name: 'pay', id: 'same', args: { amount: 1 } }] }, 'done']);
+    const calls = (amount: number) => ({ calls: [{ name: 'pay', id: 'same', args: { amount } }] });
+    const served = await serve([calls(1), 'done', calls(2), 'done', calls(1), 'done']);
     const agent = guardAgent(new Agent({ name: 'A', tools: [recording('pay', ran)] }), fixture().gate);
     const first = await served.runner.run(agent, 'go');
-    await served.runner.run(agent, [...first.history, { role: 'user', content: 'again' }]);
+    const second = await served.runner.run(agent, [...first.history, { role: 'user', content: 'again' }]);
+    await served.runner.run(agent, [...second.history, { role: 'user', content: 'again' }]);
     expect(ran).toEqual([{ amount: 1 }, { amount: 2 }, { amount: 1 }]);
+  });
+
+  verifies('REL-4', 'two calls with one id in one response run at most once', async () => {
+    for (const amounts of [[1, 1], [1, 2]]) {
+      const ran: unknown[] = [];
+      const served = await serve([{ calls: amounts.map((amount) => ({ name: 'pay', id: 'same', args: { amount } })) }, 'done']);
+      await served.runner.run(guardAgent(new Agent({ name: 'A', tools: [recording('pay', ran)] }), fixture().gate), 'go').catch(() => undefined);
+      expect(ran.length).toBeLessThanOrEqual(1);
+    }
+  });
+
+  verifies('REL-4', 'members that occur twice in the arguments are refused', async () => {
+    const ran: unknown[] = [];
+    const served = await serve(twoTurns('pay', '{"amount":500,"amount":5}'));
+    await served.runner.run(guardAgent(new Agent({ name: 'A', tools: [recording('pay', ran)] }), fixture().gate), 'go');
+    expect([ran, resultsIn(served)['c1']]).toEqual([[], expect.stringContaining('not valid')]);
   });
 
   test('a tool that does not exist ends as it does natively', async () => {
