@@ -113,7 +113,7 @@ export async function admitApproved(
 }
 
 /** The pipeline. Each stage throws a `Stop` to end the call. */
-export async function admitPrepared(context: GateContext, call: PreparedCall, options: AdmitOptions): Promise<Leased> {
+async function admitPrepared(context: GateContext, call: PreparedCall, options: AdmitOptions): Promise<Leased> {
   const decision = await authorize(context, call);
   const approval = decision.verdict === 'review' ? await approve(context, call, decision, options) : undefined;
   const current = approval === undefined ? decision : await redecide(context, call, approval);

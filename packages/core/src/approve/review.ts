@@ -106,7 +106,7 @@ async function lapse(context: GateContext, approval: StoredApproval): Promise<St
   return endApproval(context, approval, 'expired');
 }
 
-export async function endApproval(
+async function endApproval(
   context: GateContext,
   approval: StoredApproval,
   to: 'expired' | 'cancelled',

@@ -16,7 +16,7 @@ function voteBytes(vote: VoteContent, digest: string): Buffer {
 }
 
 /** Short name of a public key: the first 16 bytes of SHA-256 over its DER form, base64url. */
-export function voteKeyId(publicKey: KeyObject): string {
+function voteKeyId(publicKey: KeyObject): string {
   return createHash('sha256')
     .update(publicKey.export({ type: 'spki', format: 'der' }))
     .digest()

@@ -17,7 +17,7 @@ export interface ArgumentLimits {
   readonly maxText: number;
 }
 
-export const defaultArgumentLimits: ArgumentLimits = { maxDepth: 64, maxValues: 50_000, maxText: 1_000_000 };
+const defaultArgumentLimits: ArgumentLimits = { maxDepth: 64, maxValues: 50_000, maxText: 1_000_000 };
 
 export interface PreparedArguments {
   /** RFC 8785 text of the arguments; values that JSON has no form for are tagged. */
