@@ -1,6 +1,7 @@
 /**
  * What must hold at the end of the demo, whoever decided and whatever the model said.
  */
+import { approver } from './place.ts';
 import type { CallRow, Summary } from './report.ts';
 
 /** Every promise that was broken, as a sentence. */
@@ -61,7 +62,7 @@ function problemsOfStory({ calls, story }: Summary): readonly string[] {
       ? wrong
       : [...wrong, `${tool} is ${call.outcome} (vote: ${call.vote})`];
   });
-  const votes = calls.filter(({ vote }) => vote === 'approved by carol').length;
+  const votes = calls.filter(({ vote }) => vote === `approved by ${approver}`).length;
   if (story.scriptedApprover && votes !== 2) problems.push(`the approver approved ${votes} calls, not two`);
   if (!story.suspended) problems.push('the run was not suspended');
   return problems;

@@ -119,7 +119,7 @@ function lastReport({ reports, errors }: Finished, part: string): Readonly<Recor
   return report;
 }
 
-export function timesSeen(place: Place, operation: string): number {
+function timesSeen(place: Place, operation: string): number {
   return readJsonLines<ServiceEntry>(place.serviceLog).filter(
     (entry) => entry.operation === operation && entry.status === 200,
   ).length;

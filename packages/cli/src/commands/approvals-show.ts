@@ -16,7 +16,7 @@ async function show(id: string, options: ApproverOptions): Promise<void> {
   return options.json ? printJson(approval) : printLine(describeState(approval));
 }
 
-export function describeState(approval: ApprovalView): string {
+function describeState(approval: ApprovalView): string {
   const votes = approval.votes.map(({ approver, verdict, time, reason }) => {
     const why = reason === undefined ? '' : `: ${visible(reason)}`;
     return `  ${verdict === 'approve' ? 'approved' : 'rejected'} by ${visible(approver)} at ${new Date(time).toISOString()}${why}`;
