@@ -18,7 +18,7 @@ export interface Place {
 type Part = Exclude<Extract<ModelMessage, { role: 'assistant' | 'tool' }>['content'], string>[number];
 
 export function placeOfCall(callId: string, messages: readonly ModelMessage[] | undefined): Place {
-  const history = Array.isArray(messages) ? (messages as readonly ModelMessage[]) : [];
+  const history = objectsIn<ModelMessage>(messages);
   const nested = countCalls(history, callId) === 0;
   const id = nested ? outerCallId(callId) : callId;
   const calls = countCalls(history, id);
@@ -34,7 +34,7 @@ export function placeOfCall(callId: string, messages: readonly ModelMessage[] | 
 
 /** Code mode names the n-th call of a program `<id of the program's call>:tool-<n>`, and no message holds such a part. */
 function outerCallId(callId: string): string {
-  return callId.replace(/:tool-\d+$/, '');
+  return String(callId).replace(/:tool-\d+$/, '');
 }
 
 function countCalls(history: readonly ModelMessage[], id: string): number {
@@ -44,7 +44,13 @@ function countCalls(history: readonly ModelMessage[], id: string): number {
 
 function partsOf(message: ModelMessage): readonly Part[] {
   const { role, content } = message;
-  return (role === 'assistant' || role === 'tool') && Array.isArray(content) ? (content as readonly Part[]) : [];
+  return role === 'assistant' || role === 'tool' ? objectsIn<Part>(content) : [];
+}
+
+/** The SDK checks messages before it calls a tool; other callers may not. */
+function objectsIn<Item>(value: unknown): readonly Item[] {
+  const items: readonly unknown[] = Array.isArray(value) ? value : [];
+  return items.filter((item): item is Item => typeof item === 'object' && item !== null);
 }
 
 /**

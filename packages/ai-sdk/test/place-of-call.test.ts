@@ -81,6 +81,10 @@ describe('the place of a call', () => {
 
   test('messages that are missing or are not messages are no reason to throw', () => {
     expect(placeOfCall('x', undefined)).toEqual({ step: '#0', origin: 'model' });
+    expect(placeOfCall('x', [null, { role: 'assistant', content: [null, 1] }, 'x'] as never)).toEqual({
+      step: '#0',
+      origin: 'model',
+    });
     expect(placeOfCall('x', 'nothing' as never)).toEqual({ step: '#0', origin: 'model' });
     expect(placeOfCall('x', [{ role: 'tool', content: 'text' } as never])).toEqual({ step: '#0', origin: 'model' });
   });
