@@ -1,11 +1,11 @@
 /** Every way to a tool that does not go through `agent.tools`: each is behind the gate, or refused. */
-import { Agent, RunContext, RunState, Runner, applyPatchTool, attachClientToolSearchExecutor, codeInterpreterTool, computerTool, handoff, hostedMcpTool, mcpToFunctionTool, setTracingDisabled, shellTool, toolSearchTool, webSearchTool, type Computer, type FunctionTool, type MCPServer } from '@openai/agents';
-import { ScriptedModel, assistantMessage, functionCall } from '@openai/agents/testing';
+import { Agent, RunContext, RunState, Runner, applyPatchTool, attachClientToolSearchExecutor, codeInterpreterTool, computerTool, handoff, hostedMcpTool, setTracingDisabled, shellTool, toolSearchTool, webSearchTool, type Computer, type FunctionTool, type MCPServer } from '@openai/agents';
+import { ScriptedModel, assistantMessage } from '@openai/agents/testing';
 import { ToolNotGovernable } from '@countersign/core';
 import { describe, expect, test } from 'vitest';
 import { verifies } from '../../../test/verifies.ts';
 import { guardAgent, inventoryOf } from '../src/index.ts';
-import { fixture, recording, resultsIn, serve } from './support/fixture.ts';
+import { fixture, recording, serve } from './support/fixture.ts';
 
 setTracingDisabled(true);
 
@@ -207,25 +207,42 @@ describe('tools that run at the provider', () => {
 
 describe('shell, patch and computer tools', () => {
   const run = async (agent: Agent, item: object) => {
-    const model = new ScriptedModel([{ output: [item] } as never, { output: [assistantMessage('done')] } as never]);
+    const model = new ScriptedModel([[item as never], [assistantMessage('done')]]);
     return new Runner({ model, tracingDisabled: true }).run(agent, 'go');
   };
   const shellCall = (commands: string[]) => ({ type: 'shell_call', callId: 's1', status: 'completed', action: { commands } });
 
-  verifies('ADP-2', 'a shell command runs through the gate, pauses for review, and is denied by an answer', async () => {
-    for (const [name, natively, expected] of [['shell', 1, 1], ['danger', 1, 0], ['vault', 1, 0]] as const) {
+  verifies('ADP-2', 'a shell command under review pauses, a denied one is answered; natively both run', async () => {
+    // The policy of `pay` wants an amount, which a shell command does not have.
+    for (const name of ['danger', 'pay']) {
       for (const guarded of [false, true]) {
         const ran: unknown[] = [];
         const shell = { run: async (action: unknown) => { ran.push(action); return { output: [] }; } };
         const agent = new Agent({ name: 'A', tools: [shellTool({ name, shell })] });
-        if (guarded) guardAgent(agent, fixture().gate, {});
-        const all = agent.getAllTools;
-        // As for a tool that was permitted when the turn began.
-        agent.getAllTools = (async (context: RunContext<unknown>) => all(context)) as never;
-        const result = await run(agent, shellCall(['ls'])).catch((error: unknown) => error);
-        expect([name, guarded, ran.length, result instanceof Error]).toEqual([name, guarded, guarded ? 0 : natively, false]);
-        void expected;
+        if (guarded) guardAgent(agent, fixture().gate);
+        const result = await run(agent, shellCall(['ls']));
+        expect([name, guarded, ran.length, result.interruptions.length]).toEqual([name, guarded, guarded ? 0 : 1, guarded && name === 'danger' ? 1 : 0]);
+        if (guarded && name === 'pay') expect(JSON.stringify(result.history)).toContain('not permitted');
       }
+    }
+  });
+
+  verifies('ADP-2', 'approvals of the SDK do not run a shell command: not sticky ones, not in another state', async () => {
+    for (const approved of [false, true]) {
+      const f = fixture();
+      const ran: unknown[] = [];
+      const shell = { run: async (action: unknown) => { ran.push(action); return { output: [] }; } };
+      const make = () => guardAgent(new Agent({ name: 'A', tools: [shellTool({ name: 'danger', shell, onApproval: async () => ({ approve: true }) })] }), f.gate);
+      const first = await run(make(), shellCall(['rm']));
+      expect(first.interruptions).toHaveLength(1);
+      if (approved) await f.decide('approve');
+      for (const _ of [1, 2]) {
+        const agent = make();
+        const state = await RunState.fromString(agent, first.state.toString());
+        for (const item of state.getInterruptions()) state.approve(item, { alwaysApprove: true });
+        await new Runner({ model: new ScriptedModel([[assistantMessage('done')]]), tracingDisabled: true }).run(agent, state);
+      }
+      expect(ran).toHaveLength(approved ? 1 : 0);
     }
   });
 
@@ -283,6 +300,3 @@ describe('the inventory', () => {
     expect(ungoverned).toEqual(['unmapped', 'web_search']);
   });
 });
-void mcpToFunctionTool;
-void functionCall;
-void resultsIn;
