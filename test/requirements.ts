@@ -297,7 +297,8 @@ const list = {
   'ADP-3': {
     must: 'Every path to a tool of LangChain is guarded, and what is not guarded is blocked and audited.',
     kind: 'asked',
-    status: 'planned',
+    status: 'partial',
+    missing: 'provider tools that other middleware adds at run time are offered unseen; the contract suite',
   },
   'ADP-4': {
     must: "One contract suite runs on all adapters and shows where a framework's own approval fails.",

@@ -16,7 +16,11 @@ export interface Postgres {
 const binaries = findBinaries();
 
 /** Registers tests that need the server. */
-export const withPostgres: Register = part('PostgreSQL', binaries !== undefined, 'neither in PATH nor under /usr/lib/postgresql');
+export const withPostgres: Register = part(
+  'PostgreSQL',
+  binaries !== undefined,
+  'neither in PATH nor under /usr/lib/postgresql',
+);
 
 export async function startPostgres(): Promise<Postgres> {
   if (binaries === undefined) throw new Error('no PostgreSQL server on this machine');
@@ -31,7 +35,9 @@ export async function startPostgres(): Promise<Postgres> {
   const settings = ['-h', '127.0.0.1', '-p', String(port), '-k', directory];
   const server = spawn(join(binaries, 'postgres'), ['-D', data, ...settings], { ...options, stdio: 'ignore' });
   const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
-  const ready = (): boolean => spawnSync(join(String(binaries), 'pg_isready'), ['-h', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' }).status === 0;
+  const ready = (): boolean =>
+    spawnSync(join(String(binaries), 'pg_isready'), ['-h', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' })
+      .status === 0;
   for (let attempt = 0; !ready(); attempt += 1) {
     if (attempt === 200 || server.exitCode !== null) throw new Error('the PostgreSQL server did not start');
     await sleep(50);
@@ -48,8 +54,13 @@ export async function startPostgres(): Promise<Postgres> {
 
 function findBinaries(): string | undefined {
   const debian = '/usr/lib/postgresql';
-  const versions = existsSync(debian) ? readdirSync(debian).toSorted((left, right) => Number(right) - Number(left)) : [];
-  const folders = [...versions.map((version) => join(debian, version, 'bin')), ...(process.env['PATH'] ?? '').split(delimiter)];
+  const versions = existsSync(debian)
+    ? readdirSync(debian).toSorted((left, right) => Number(right) - Number(left))
+    : [];
+  const folders = [
+    ...versions.map((version) => join(debian, version, 'bin')),
+    ...(process.env['PATH'] ?? '').split(delimiter),
+  ];
   return folders.find((folder) => ['initdb', 'postgres', 'pg_isready'].every((name) => existsSync(join(folder, name))));
 }
 

@@ -34,7 +34,8 @@ export function answerOf(outcome: Outcome, asker: Asker, agent: string): unknown
     case 'completed':
       return outcome.result;
     case 'failed':
-      if (isGraphInterrupt(outcome.error)) return refuse(asker, pausedInside, () => new UnauthorizedToolCall(pausedInside, { agent }));
+      if (isGraphInterrupt(outcome.error))
+        return refuse(asker, pausedInside, () => new UnauthorizedToolCall(pausedInside, { agent }));
       return resultOf(outcome, agent);
     case 'suspended':
       return resultOf(outcome, agent);

@@ -35,7 +35,13 @@ export class CountersignCallbackHandler extends BaseCallbackHandler {
     if (isMarked(metadata)) return;
     const threadId = textOf(metadata['thread_id']);
     const name = textOf(runName)?.slice(0, 256) ?? 'unnamed';
-    const gate = await resolveGate(this.#source, { configurable: {}, context: undefined, threadId, toolName: name, toolCallId });
+    const gate = await resolveGate(this.#source, {
+      configurable: {},
+      context: undefined,
+      threadId,
+      toolName: name,
+      toolCallId,
+    });
     await gate?.check({
       tool: { name, source: 'unguarded' },
       callId: textOf(toolCallId)?.slice(0, 256) ?? runId,

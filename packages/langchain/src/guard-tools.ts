@@ -26,14 +26,20 @@ export interface GuardOptions {
 }
 
 /** The guarded kind of a tool: the tool's own type, except that `runnable.asTool()` becomes a structured tool. */
-export type Guarded<Tool> = (Tool extends RunnableToolLike ? DynamicStructuredTool : Tool) & { readonly [runnable]: RunnableTool };
+export type Guarded<Tool> = (Tool extends RunnableToolLike ? DynamicStructuredTool : Tool) & {
+  readonly [runnable]: RunnableTool;
+};
 
 /**
  * The same tool behind the gate. The original is left as it is, so keep it to yourself. A tool that is guarded already
  * is returned as it is.
  * @throws ToolNotGovernable for a tool that runs at the model's provider.
  */
-export function guardTool<Tool extends AnyTool>(tool: Tool, source: ToolGateSource, options: GuardOptions = {}): Guarded<Tool> {
+export function guardTool<Tool extends AnyTool>(
+  tool: Tool,
+  source: ToolGateSource,
+  options: GuardOptions = {},
+): Guarded<Tool> {
   if (isGuarded(tool)) return tool as unknown as Guarded<Tool>;
   if (isStructured(tool)) return guardBody(tool, source, options) as unknown as Guarded<Tool>;
   if (isRunnableTool(tool)) return guardBody(structured(tool), source, options) as unknown as Guarded<Tool>;
@@ -90,7 +96,8 @@ function guardBody(tool: ToolWithBody, source: ToolGateSource, options: GuardOpt
 
 /** A worker has nobody to stream to. */
 async function resultOfBody(answered: unknown): Promise<unknown> {
-  if (typeof answered !== 'object' || answered === null || !(Symbol.asyncIterator in answered) || !('next' in answered)) return answered;
+  if (typeof answered !== 'object' || answered === null || !(Symbol.asyncIterator in answered) || !('next' in answered))
+    return answered;
   const pieces = answered as AsyncGenerator<unknown, unknown, void>;
   for (;;) {
     const step = await pieces.next();
@@ -106,6 +113,9 @@ function structured(tool: RunnableToolLike): ToolWithBody {
     description,
     schema,
     func: async (args: unknown, runManager?: CallbackManagerForToolRun, config?: ToolConfig) =>
-      tool.invoke(args as never, patchConfig(config, runManager === undefined ? {} : { callbacks: runManager.getChild() })),
+      tool.invoke(
+        args as never,
+        patchConfig(config, runManager === undefined ? {} : { callbacks: runManager.getChild() }),
+      ),
   }) as unknown as ToolWithBody;
 }

@@ -67,7 +67,13 @@ async function offered(
 ): Promise<AnyTool[]> {
   const { context, configurable = {} } = runtime as { context?: unknown; configurable?: Record<string, unknown> };
   const threadId = textOf(configurable['thread_id']);
-  const gate = await resolveGate(source, { configurable, context, threadId, toolName: undefined, toolCallId: undefined });
+  const gate = await resolveGate(source, {
+    configurable,
+    context,
+    threadId,
+    toolName: undefined,
+    toolCallId: undefined,
+  });
   const permitted = new Set(gate?.permittedTools() ?? []);
   return tools.filter((tool) => {
     if (kindOf(tool) !== 'server') return permitted.has(String((tool as { name?: unknown }).name));
@@ -86,7 +92,11 @@ function watchForReplacedTools(): void {
 }
 
 /** Pauses, aborts and errors of other middleware stay what they are, and so do errors that LangChain itself answers. */
-function becomesMessage(error: unknown, { toolErrors = 'message' }: MiddlewareOptions, signal: AbortSignal | undefined): boolean {
+function becomesMessage(
+  error: unknown,
+  { toolErrors = 'message' }: MiddlewareOptions,
+  signal: AbortSignal | undefined,
+): boolean {
   if (isGraphBubbleUp(error) || signal?.aborted === true || MiddlewareError.isInstance(error)) return false;
   if (ToolInvocationError.isInstance(error)) return false;
   return toolErrors === 'message' || error instanceof CountersignError;

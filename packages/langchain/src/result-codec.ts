@@ -23,12 +23,14 @@ export const resultCodec: ResultCodec<unknown> = {
 
 function pack(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (BaseMessage.isInstance(value)) return { [tag]: 'message', value: pack({ ...mapChatMessagesToStoredMessages([value])[0] }) };
+  if (BaseMessage.isInstance(value))
+    return { [tag]: 'message', value: pack({ ...mapChatMessagesToStoredMessages([value])[0] }) };
   if (isCommand(value)) {
     const { graph, update, resume, goto } = value;
     return { [tag]: 'command', value: pack(withoutUndefined({ graph, update, resume, goto })) };
   }
-  if (value instanceof Send) return { [tag]: 'send', value: pack(withoutUndefined({ node: value.node, args: value.args })) };
+  if (value instanceof Send)
+    return { [tag]: 'send', value: pack(withoutUndefined({ node: value.node, args: value.args })) };
   if (Array.isArray(value)) return value.map(pack);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return value;
@@ -41,7 +43,10 @@ function unpack(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof URL) return value;
   const kind: unknown = (value as Record<string, unknown>)[tag];
   const fields = Object.fromEntries(
-    Object.entries(kind === undefined ? value : (value as { value: object }).value).map(([key, member]) => [key, unpack(member)]),
+    Object.entries(kind === undefined ? value : (value as { value: object }).value).map(([key, member]) => [
+      key,
+      unpack(member),
+    ]),
   );
   switch (kind) {
     case undefined:

@@ -2,7 +2,14 @@
  * One call of a guarded tool: from LangChain's config to the gate, and from the outcome to what the framework expects.
  * @module
  */
-import { resolveGate, type Gate, type Outcome, type ResultCodec, type ToolCall, type ToolIdentity } from '@countersign/core';
+import {
+  resolveGate,
+  type Gate,
+  type Outcome,
+  type ResultCodec,
+  type ToolCall,
+  type ToolIdentity,
+} from '@countersign/core';
 import type { CallbackManagerForToolRun } from '@langchain/core/callbacks/manager';
 import { interrupt, isGraphBubbleUp, isGraphInterrupt } from '@langchain/langgraph';
 import { answerOf, refuseUnidentified, refuseWithoutId, type Asker } from './answer.ts';
@@ -27,10 +34,26 @@ type Part = { readonly chunk: unknown } | { readonly result: unknown };
 
 /** What people who answer an interrupt are shown. Their answer only wakes the run up. */
 export type CountersignInterrupt =
-  | { readonly kind: 'countersign_approval'; readonly approval: string; readonly tool: string; readonly message: string }
-  | { readonly kind: 'countersign_consent'; readonly service: string; readonly url: string; readonly tool: string; readonly message: string };
+  | {
+      readonly kind: 'countersign_approval';
+      readonly approval: string;
+      readonly tool: string;
+      readonly message: string;
+    }
+  | {
+      readonly kind: 'countersign_consent';
+      readonly service: string;
+      readonly url: string;
+      readonly tool: string;
+      readonly message: string;
+    };
 
-export async function runGuarded(body: GuardedBody, args: unknown, runManager: RunManager, config: ToolConfig | undefined): Promise<unknown> {
+export async function runGuarded(
+  body: GuardedBody,
+  args: unknown,
+  runManager: RunManager,
+  config: ToolConfig | undefined,
+): Promise<unknown> {
   remember(undefined);
   const tool = body.identity();
   const asker: Asker = { toolName: tool.name, toolCallId: textOf(config?.toolCall?.id), artifact: body.artifact };
@@ -102,7 +125,13 @@ function withResult(outcome: Outcome<Part>): Outcome {
 }
 
 function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown, void> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value && 'next' in value && typeof value.next === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Symbol.asyncIterator in value &&
+    'next' in value &&
+    typeof value.next === 'function'
+  );
 }
 
 /** As LangChain does: a handler that fails is told so, and the tool goes on. */

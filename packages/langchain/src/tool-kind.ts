@@ -25,7 +25,13 @@ export function isStructured(tool: AnyTool): tool is ToolWithBody {
 
 export function isRunnableTool(tool: AnyTool): tool is RunnableToolLike {
   const { lc_runnable: isRunnable, name, invoke, schema } = tool as Record<string, unknown>;
-  return isRunnable === true && typeof name === 'string' && typeof invoke === 'function' && schema !== undefined && !isStructured(tool);
+  return (
+    isRunnable === true &&
+    typeof name === 'string' &&
+    typeof invoke === 'function' &&
+    schema !== undefined &&
+    !isStructured(tool)
+  );
 }
 
 export function kindOf(tool: AnyTool): ToolKind {

@@ -16,10 +16,20 @@ import { interrupts, results, ScriptedChat, toolbox, type Toolbox } from './supp
 const ask = { messages: [new HumanMessage('go')] };
 const wake = new Command({ resume: 'yes' });
 
-async function serve(turns: readonly ScriptedTurn[], streaming = false): Promise<{ server: ScriptedModel; model: ChatOpenAI }> {
+async function serve(
+  turns: readonly ScriptedTurn[],
+  streaming = false,
+): Promise<{ server: ScriptedModel; model: ChatOpenAI }> {
   const server = await scriptedModel(turns);
   onTestFinished(() => server.close());
-  const model = new ChatOpenAI({ model: 'gpt-4o', apiKey: 'k', maxRetries: 0, useResponsesApi: true, streaming, configuration: { baseURL: server.baseURL } });
+  const model = new ChatOpenAI({
+    model: 'gpt-4o',
+    apiKey: 'k',
+    maxRetries: 0,
+    useResponsesApi: true,
+    streaming,
+    configuration: { baseURL: server.baseURL },
+  });
   return { server, model };
 }
 
@@ -44,11 +54,23 @@ for (const shape of ['guarded tools', 'middleware'] as const) {
       async () => {
         const f = fixture();
         const box = toolbox();
-        const { server, model } = await serve([everyKind, (request) => `heard: ${named.map((name) => request.toolResult(name === 'note' ? 'm' : (name[0] ?? ''))).join(' | ')}`], streaming);
+        const { server, model } = await serve(
+          [
+            everyKind,
+            (request) =>
+              `heard: ${named.map((name) => request.toolResult(name === 'note' ? 'm' : (name[0] ?? ''))).join(' | ')}`,
+          ],
+          streaming,
+        );
         const raw = box.list(...named);
         const agent =
           shape === 'middleware'
-            ? createAgent({ model, tools: raw, middleware: [countersignMiddleware(f.source)], checkpointer: new MemorySaver() })
+            ? createAgent({
+                model,
+                tools: raw,
+                middleware: [countersignMiddleware(f.source)],
+                checkpointer: new MemorySaver(),
+              })
             : createAgent({ model, tools: guardTools(raw, f.source), checkpointer: new MemorySaver() });
         const config = thread();
         const run = async (input: Parameters<typeof agent.invoke>[0]): Promise<{ messages: BaseMessage[] }> => {
@@ -82,90 +104,172 @@ for (const shape of ['guarded tools', 'middleware'] as const) {
 }
 
 describe('the middleware', () => {
-  verifies(['CAP-7', 'ADP-3'], 'offers the model only what its principal may use; provider tools only from the list and only to who may', async () => {
-    const f = fixture();
-    const { server, model } = await serve(['done', 'done', 'done']);
-    const tools = [...toolbox().list('read', 'nuke', 'unmapped'), { type: 'web_search' }, { type: 'forbidden_search' }, { type: 'code_interpreter' }];
-    const offered = async (allowServerTools: readonly string[], user: unknown = 'alice'): Promise<unknown[]> => {
-      const agent = createAgent({ model, tools, middleware: [countersignMiddleware(f.source, { allowServerTools })] });
-      await agent.invoke(ask, thread({ user }));
-      const body = JSON.parse(server.requests().at(-1)?.body ?? '{}') as { tools?: { name?: string; type: string }[] };
-      return (body.tools ?? []).map(({ name, type }) => name ?? type);
-    };
-    expect(await offered([])).toEqual(['read']);
-    expect(await offered(['web_search', 'forbidden_search'])).toEqual(['read', 'web_search']);
-    expect(await offered(['web_search'], null)).toEqual([]);
-  });
+  verifies(
+    ['CAP-7', 'ADP-3'],
+    'offers the model only what its principal may use; provider tools only from the list and only to who may',
+    async () => {
+      const f = fixture();
+      const { server, model } = await serve(['done', 'done', 'done']);
+      const tools = [
+        ...toolbox().list('read', 'nuke', 'unmapped'),
+        { type: 'web_search' },
+        { type: 'forbidden_search' },
+        { type: 'code_interpreter' },
+      ];
+      const offered = async (allowServerTools: readonly string[], user: unknown = 'alice'): Promise<unknown[]> => {
+        const agent = createAgent({
+          model,
+          tools,
+          middleware: [countersignMiddleware(f.source, { allowServerTools })],
+        });
+        await agent.invoke(ask, thread({ user }));
+        const body = JSON.parse(server.requests().at(-1)?.body ?? '{}') as {
+          tools?: { name?: string; type: string }[];
+        };
+        return (body.tools ?? []).map(({ name, type }) => name ?? type);
+      };
+      expect(await offered([])).toEqual(['read']);
+      expect(await offered(['web_search', 'forbidden_search'])).toEqual(['read', 'web_search']);
+      expect(await offered(['web_search'], null)).toEqual([]);
+    },
+  );
 
-  verifies(['ADP-3', 'CAP-3'], 'guards tools that other middleware brings, and tools that middleware before it supplies at run time', async () => {
-    const f = fixture();
-    const box = toolbox();
-    const dynamic = box.tools['nuke'] as DynamicStructuredTool;
-    const brings = createMiddleware({ name: 'Brings', tools: box.list('wipe') });
-    const supplies = createMiddleware({
-      name: 'Supplies',
-      wrapModelCall: (request, handler) => handler({ ...request, tools: [...request.tools, dynamic] }),
-      wrapToolCall: (request, handler) => handler(request.toolCall.name === 'nuke' ? { ...request, tool: dynamic } : request),
-    });
-    const model = new ScriptedChat([{ name: 'wipe', args: { x: 1 } }, { name: 'nuke', args: { x: 2 } }]);
-    const agent = createAgent({ model, tools: box.list('read'), middleware: [supplies, countersignMiddleware(f.source), brings], checkpointer: new MemorySaver() });
-    const paused = await agent.invoke(ask, thread());
-    expect(interrupts(paused)).toMatchObject([{ value: { tool: 'wipe' } }]);
-    expect(results(paused)).toEqual([expect.stringContaining('not permitted')]);
-    expect(box.runs).toEqual([]);
-  });
+  verifies(
+    ['ADP-3', 'CAP-3'],
+    'guards tools that other middleware brings, and tools that middleware before it supplies at run time',
+    async () => {
+      const f = fixture();
+      const box = toolbox();
+      const dynamic = box.tools['nuke'] as DynamicStructuredTool;
+      const brings = createMiddleware({ name: 'Brings', tools: box.list('wipe') });
+      const supplies = createMiddleware({
+        name: 'Supplies',
+        wrapModelCall: (request, handler) => handler({ ...request, tools: [...request.tools, dynamic] }),
+        wrapToolCall: (request, handler) =>
+          handler(request.toolCall.name === 'nuke' ? { ...request, tool: dynamic } : request),
+      });
+      const model = new ScriptedChat([
+        { name: 'wipe', args: { x: 1 } },
+        { name: 'nuke', args: { x: 2 } },
+      ]);
+      const agent = createAgent({
+        model,
+        tools: box.list('read'),
+        middleware: [supplies, countersignMiddleware(f.source), brings],
+        checkpointer: new MemorySaver(),
+      });
+      const paused = await agent.invoke(ask, thread());
+      expect(interrupts(paused)).toMatchObject([{ value: { tool: 'wipe' } }]);
+      expect(results(paused)).toEqual([expect.stringContaining('not permitted')]);
+      expect(box.runs).toEqual([]);
+    },
+  );
 
-  verifies('ADP-3', 'a raw tool that middleware after it puts in place of the guarded one does not run; natively it did', async () => {
-    const f = fixture();
-    const box = toolbox();
-    const swap = createMiddleware({ name: 'Swap', wrapToolCall: (request, handler) => handler({ ...request, tool: box.tools['wipe'] as DynamicStructuredTool }) });
-    const run = async (middleware: readonly ReturnType<typeof createMiddleware>[]) =>
-      createAgent({ model: new ScriptedChat([{ name: 'read', args: { x: 1 } }]), tools: box.list('read'), middleware: middleware as AgentMiddleware[] }).invoke(ask, thread());
-    await run([swap]);
-    expect(box.runs).toEqual(['wipe:1']);
-    const stopped = await run([countersignMiddleware(f.source) as never, swap]);
-    expect(results(stopped as never)).toEqual([expect.stringContaining('not guarded')]);
-    expect(box.runs).toEqual(['wipe:1']);
-  });
+  verifies(
+    'ADP-3',
+    'a raw tool that middleware after it puts in place of the guarded one does not run; natively it did',
+    async () => {
+      const f = fixture();
+      const box = toolbox();
+      const swap = createMiddleware({
+        name: 'Swap',
+        wrapToolCall: (request, handler) => handler({ ...request, tool: box.tools['wipe'] as DynamicStructuredTool }),
+      });
+      const run = async (middleware: readonly ReturnType<typeof createMiddleware>[]) =>
+        createAgent({
+          model: new ScriptedChat([{ name: 'read', args: { x: 1 } }]),
+          tools: box.list('read'),
+          middleware: middleware as AgentMiddleware[],
+        }).invoke(ask, thread());
+      await run([swap]);
+      expect(box.runs).toEqual(['wipe:1']);
+      const stopped = await run([countersignMiddleware(f.source) as never, swap]);
+      expect(results(stopped as never)).toEqual([expect.stringContaining('not guarded')]);
+      expect(box.runs).toEqual(['wipe:1']);
+    },
+  );
 
   verifies('APR-4', 'arguments that middleware after it rewrites are the ones that are decided on', async () => {
     const f = fixture();
     const box = toolbox();
-    const rewrite = createMiddleware({ name: 'Rewrite', wrapToolCall: (request, handler) => handler({ ...request, toolCall: { ...request.toolCall, args: { x: 999 } } }) });
-    const agent = createAgent({ model: new ScriptedChat([{ name: 'bounded', args: { x: 1 } }]), tools: box.list('bounded'), middleware: [countersignMiddleware(f.source), rewrite] });
-    expect(results(await agent.invoke(ask, thread()))).toEqual(['c_0_0 error This call is not permitted with these arguments.']);
+    const rewrite = createMiddleware({
+      name: 'Rewrite',
+      wrapToolCall: (request, handler) => handler({ ...request, toolCall: { ...request.toolCall, args: { x: 999 } } }),
+    });
+    const agent = createAgent({
+      model: new ScriptedChat([{ name: 'bounded', args: { x: 1 } }]),
+      tools: box.list('bounded'),
+      middleware: [countersignMiddleware(f.source), rewrite],
+    });
+    expect(results(await agent.invoke(ask, thread()))).toEqual([
+      'c_0_0 error This call is not permitted with these arguments.',
+    ]);
     expect(box.runs).toEqual([]);
   });
 });
 
 describe('behaviour that is kept', () => {
-  const failing = (): Toolbox => toolbox(() => { throw new Error('out of paper'); });
-  const agentWith = (tools: readonly StructuredToolInterface[], middleware: readonly unknown[] = [], calls = [{ name: 'read', args: { x: 1 } as Record<string, unknown> }]) =>
+  const failing = (): Toolbox =>
+    toolbox(() => {
+      throw new Error('out of paper');
+    });
+  const agentWith = (
+    tools: readonly StructuredToolInterface[],
+    middleware: readonly unknown[] = [],
+    calls = [{ name: 'read', args: { x: 1 } as Record<string, unknown> }],
+  ) =>
     createAgent({ model: new ScriptedChat(calls), tools: tools as never, middleware: middleware as AgentMiddleware[] });
 
-  verifies('ADP-6', 'an error of a tool, an unknown tool and arguments that fail the schema read as they do without a guard', async () => {
-    const f = fixture();
-    const calls = [{ name: 'read', args: { x: 1 } }, { name: 'nope', args: {} }, { name: 'read', args: { x: 'many' } }];
-    const native = withoutStack(await agentWith(failing().list('read'), [], calls).invoke(ask, thread()));
-    expect(native[0]).toBe('c_0_0 error Error: out of paper\n Please fix your mistakes.');
-    expect(withoutStack(await agentWith(guardTools(failing().list('read'), f.source), [], calls).invoke(ask, thread()))).toEqual(native);
-    expect(withoutStack(await agentWith(failing().list('read'), [countersignMiddleware(f.source)], calls).invoke(ask, thread()))).toEqual(native);
-  });
+  verifies(
+    'ADP-6',
+    'an error of a tool, an unknown tool and arguments that fail the schema read as they do without a guard',
+    async () => {
+      const f = fixture();
+      const calls = [
+        { name: 'read', args: { x: 1 } },
+        { name: 'nope', args: {} },
+        { name: 'read', args: { x: 'many' } },
+      ];
+      const native = withoutStack(await agentWith(failing().list('read'), [], calls).invoke(ask, thread()));
+      expect(native[0]).toBe('c_0_0 error Error: out of paper\n Please fix your mistakes.');
+      expect(
+        withoutStack(await agentWith(guardTools(failing().list('read'), f.source), [], calls).invoke(ask, thread())),
+      ).toEqual(native);
+      expect(
+        withoutStack(
+          await agentWith(failing().list('read'), [countersignMiddleware(f.source)], calls).invoke(ask, thread()),
+        ),
+      ).toEqual(native);
+    },
+  );
 
   test('with `toolErrors: throw` an error of a tool ends the run, as any other tool middleware would make it', async () => {
     const f = fixture();
     const passThrough = createMiddleware({ name: 'PassThrough', wrapToolCall: (request, handler) => handler(request) });
-    await expect(agentWith(failing().list('read'), [passThrough]).invoke(ask, thread())).rejects.toThrow('out of paper');
+    await expect(agentWith(failing().list('read'), [passThrough]).invoke(ask, thread())).rejects.toThrow(
+      'out of paper',
+    );
     const throwing = agentWith(failing().list('read'), [countersignMiddleware(f.source, { toolErrors: 'throw' })]);
     await expect(throwing.invoke(ask, thread())).rejects.toThrow('out of paper');
-    const denied = agentWith(toolbox().list('nuke'), [countersignMiddleware(f.source, { toolErrors: 'throw' })], [{ name: 'nuke', args: { x: 1 } }]);
+    const denied = agentWith(
+      toolbox().list('nuke'),
+      [countersignMiddleware(f.source, { toolErrors: 'throw' })],
+      [{ name: 'nuke', args: { x: 1 } }],
+    );
     expect(results(await denied.invoke(ask, thread()))).toEqual([expect.stringContaining('not permitted')]);
   });
 
   test('an error of other middleware still ends the run', async () => {
     const f = fixture();
-    const broken = createMiddleware({ name: 'Broken', wrapToolCall: () => { throw new Error('the middleware broke'); } });
-    await expect(agentWith(toolbox().list('read'), [countersignMiddleware(f.source), broken]).invoke(ask, thread())).rejects.toThrow('the middleware broke');
+    const broken = createMiddleware({
+      name: 'Broken',
+      wrapToolCall: () => {
+        throw new Error('the middleware broke');
+      },
+    });
+    await expect(
+      agentWith(toolbox().list('read'), [countersignMiddleware(f.source), broken]).invoke(ask, thread()),
+    ).rejects.toThrow('the middleware broke');
   });
 
   test('a retry runs a tool that failed again, as it does without a guard; where a person approved, it asks again', async () => {
@@ -199,45 +303,78 @@ describe('behaviour that is kept', () => {
   });
 });
 
-verifies(['CRD-7', 'CRD-8'], 'a leased secret reaches no prompt, message, checkpoint, interrupt, stream event or record', async () => {
-  const canary = 'CANARY-agent-5551234567';
-  const f = fixture({ options: { credentials: [provider(canary)] } });
-  const leaky = tool(
-    async ({ how }: { how: string }) => {
-      const token = currentLease('mail').secret.reveal();
-      if (how === 'throw') throw new Error(`refused: ${token}`);
-      return [`token ${token}`, { token, encoded: Buffer.from(token).toString('base64') }];
-    },
-    { name: 'leased', description: 'd', schema: z.object({ how: z.string() }), responseFormat: 'content_and_artifact' },
-  );
-  const { server, model } = await serve([
-    { calls: [{ name: 'leased', id: 'l1', args: { how: 'return' } }, { name: 'leased', id: 'l2', args: { how: 'throw' } }, { name: 'send', id: 's', args: { x: 1 } }] },
-    'done',
-  ]);
-  const saver = new MemorySaver();
-  const box = toolbox();
-  const agent = createAgent({ model, tools: [leaky, ...box.list('send')], middleware: [countersignMiddleware(f.source)], checkpointer: saver });
-  const config = thread();
-  const events: unknown[] = [];
-  for await (const event of agent.streamEvents(ask, { ...config, version: 'v2' })) events.push(event);
-  await f.decideAll('approve');
-  const done = await agent.invoke(wake, config);
-  expect(results(done)[0]).toContain('token');
-  const decoder = new TextDecoder();
-  const bytes = JSON.stringify([saver.storage, saver.writes], (_key, value: unknown) => (value instanceof Uint8Array ? decoder.decode(value) : value));
-  const all = [server.seen(), bytes, JSON.stringify(done), safeJson(events), JSON.stringify(await f.records())].join('\n');
-  expect(bytes).toContain('tool_call_id');
-  for (const form of [canary, Buffer.from(canary).toString('base64'), encodeURIComponent(canary)]) expect(all).not.toContain(form);
-});
+verifies(
+  ['CRD-7', 'CRD-8'],
+  'a leased secret reaches no prompt, message, checkpoint, interrupt, stream event or record',
+  async () => {
+    const canary = 'CANARY-agent-5551234567';
+    const f = fixture({ options: { credentials: [provider(canary)] } });
+    const leaky = tool(
+      async ({ how }: { how: string }) => {
+        const token = currentLease('mail').secret.reveal();
+        if (how === 'throw') throw new Error(`refused: ${token}`);
+        return [`token ${token}`, { token, encoded: Buffer.from(token).toString('base64') }];
+      },
+      {
+        name: 'leased',
+        description: 'd',
+        schema: z.object({ how: z.string() }),
+        responseFormat: 'content_and_artifact',
+      },
+    );
+    const { server, model } = await serve([
+      {
+        calls: [
+          { name: 'leased', id: 'l1', args: { how: 'return' } },
+          { name: 'leased', id: 'l2', args: { how: 'throw' } },
+          { name: 'send', id: 's', args: { x: 1 } },
+        ],
+      },
+      'done',
+    ]);
+    const saver = new MemorySaver();
+    const box = toolbox();
+    const agent = createAgent({
+      model,
+      tools: [leaky, ...box.list('send')],
+      middleware: [countersignMiddleware(f.source)],
+      checkpointer: saver,
+    });
+    const config = thread();
+    const events: unknown[] = [];
+    for await (const event of agent.streamEvents(ask, { ...config, version: 'v2' })) events.push(event);
+    await f.decideAll('approve');
+    const done = await agent.invoke(wake, config);
+    expect(results(done)[0]).toContain('token');
+    const decoder = new TextDecoder();
+    const bytes = JSON.stringify([saver.storage, saver.writes], (_key, value: unknown) =>
+      value instanceof Uint8Array ? decoder.decode(value) : value,
+    );
+    const all = [server.seen(), bytes, JSON.stringify(done), safeJson(events), JSON.stringify(await f.records())].join(
+      '\n',
+    );
+    expect(bytes).toContain('tool_call_id');
+    for (const form of [canary, Buffer.from(canary).toString('base64'), encodeURIComponent(canary)])
+      expect(all).not.toContain(form);
+  },
+);
 
-verifies(['ADP-3', 'ADP-6'], 'guarded tools, middleware and the callback handler together run what is allowed', async () => {
-  const f = fixture();
-  const box = toolbox();
-  const { model } = await serve([{ calls: [{ name: 'read', id: 'r', args: { x: 1 } }] }, 'done']);
-  const agent = createAgent({ model, tools: guardTools(box.list('read'), f.source), middleware: [countersignMiddleware(f.source)] });
-  const done = await agent.invoke(ask, { ...thread(), callbacks: [new CountersignCallbackHandler(f.source)] });
-  expect(results(done)).toEqual(['r success read 1 ok']);
-});
+verifies(
+  ['ADP-3', 'ADP-6'],
+  'guarded tools, middleware and the callback handler together run what is allowed',
+  async () => {
+    const f = fixture();
+    const box = toolbox();
+    const { model } = await serve([{ calls: [{ name: 'read', id: 'r', args: { x: 1 } }] }, 'done']);
+    const agent = createAgent({
+      model,
+      tools: guardTools(box.list('read'), f.source),
+      middleware: [countersignMiddleware(f.source)],
+    });
+    const done = await agent.invoke(ask, { ...thread(), callbacks: [new CountersignCallbackHandler(f.source)] });
+    expect(results(done)).toEqual(['r success read 1 ok']);
+  },
+);
 
 /** LangChain puts the stack of a schema error into the message. */
 function withoutStack(state: { readonly messages: readonly BaseMessage[] }): string[] {
@@ -261,7 +398,11 @@ function provider(secret: string): CredentialProvider {
     maxLifetimeMs: 300_000,
     revocable: true,
     findable: true,
-    get: async (request) => ({ credentialId: request.leaseId, secret: new Secret(secret), expiresAt: Date.now() + request.ttlMs }),
+    get: async (request) => ({
+      credentialId: request.leaseId,
+      secret: new Secret(secret),
+      expiresAt: Date.now() + request.ttlMs,
+    }),
     async provision() {},
     async revoke() {},
     async rotate() {},

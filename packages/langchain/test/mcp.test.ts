@@ -24,22 +24,30 @@ async function mcpTools(runs: string[]) {
 }
 
 describe('tools of an MCP server', () => {
-  verifies('ADP-3', 'carry the name of their server, as the developer declares it: the policy of that server decides', async () => {
-    const f = fixture();
-    const runs: string[] = [];
-    const tools = await mcpTools(runs);
-    const ask = (name: string, args: object) => ({ type: 'tool_call', name, id: `c_${name}`, args: args as Record<string, unknown> }) as const;
-    const guarded = guardTools(tools, f.source, { source: 'mcp:demo' });
-    const [echo, nuke] = guarded;
-    expect(await echo?.invoke(ask('echo', { text: 'hi' }))).toMatchObject({ content: 'hi', status: 'success' });
-    expect(await nuke?.invoke(ask('nuke', { text: 'hi' }))).toMatchObject({ status: 'error' });
-    for (const source of ['local', 'mcp:other']) {
-      const [elsewhere] = guardTools(await mcpTools(runs), f.source, { source });
-      expect(await elsewhere?.invoke(ask('echo', { text: 'hi' }))).toMatchObject({ status: 'error' });
-    }
-    expect(runs).toEqual(['echo:hi']);
-    expect(inventoryOf(guarded)).toMatchObject([{ name: 'echo', source: 'mcp:demo' }, { name: 'nuke', source: 'mcp:demo' }]);
-  });
+  verifies(
+    'ADP-3',
+    'carry the name of their server, as the developer declares it: the policy of that server decides',
+    async () => {
+      const f = fixture();
+      const runs: string[] = [];
+      const tools = await mcpTools(runs);
+      const ask = (name: string, args: object) =>
+        ({ type: 'tool_call', name, id: `c_${name}`, args: args as Record<string, unknown> }) as const;
+      const guarded = guardTools(tools, f.source, { source: 'mcp:demo' });
+      const [echo, nuke] = guarded;
+      expect(await echo?.invoke(ask('echo', { text: 'hi' }))).toMatchObject({ content: 'hi', status: 'success' });
+      expect(await nuke?.invoke(ask('nuke', { text: 'hi' }))).toMatchObject({ status: 'error' });
+      for (const source of ['local', 'mcp:other']) {
+        const [elsewhere] = guardTools(await mcpTools(runs), f.source, { source });
+        expect(await elsewhere?.invoke(ask('echo', { text: 'hi' }))).toMatchObject({ status: 'error' });
+      }
+      expect(runs).toEqual(['echo:hi']);
+      expect(inventoryOf(guarded)).toMatchObject([
+        { name: 'echo', source: 'mcp:demo' },
+        { name: 'nuke', source: 'mcp:demo' },
+      ]);
+    },
+  );
 
   test('the raw function of an adapter tool runs past everything natively; the guarded one does not', async () => {
     const f = fixture();

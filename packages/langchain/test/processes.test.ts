@@ -21,8 +21,8 @@ afterAll(() => postgres?.stop());
 
 interface Scene {
   readonly f: Fixture;
-  run(job: Partial<Job>): Promise<JobResult | undefined>;
-  runs(): readonly string[];
+  readonly run: (job: Partial<Job>) => Promise<JobResult | undefined>;
+  readonly runs: () => readonly string[];
 }
 
 function scene(native: boolean): Scene {
@@ -34,41 +34,61 @@ function scene(native: boolean): Scene {
     runs: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
     run: (job) =>
       new Promise((resolve, reject) => {
-        execFile(process.execPath, [script, JSON.stringify({ ...base, ...job })], { timeout: 50_000 }, (error, stdout, stderr) => {
-          if (error === null) resolve(JSON.parse(stdout) as JobResult);
-          else if (error.code === 9) resolve(undefined);
-          else reject(new Error(stderr, { cause: error }));
-        });
+        execFile(
+          process.execPath,
+          [script, JSON.stringify({ ...base, ...job })],
+          { timeout: 50_000 },
+          (error, stdout, stderr) => {
+            if (error === null) resolve(JSON.parse(stdout) as JobResult);
+            else if (error.code === 9) resolve(undefined);
+            else reject(new Error(stderr, { cause: error }));
+          },
+        );
       }),
   };
 }
 
 const using = { using: withPostgres, timeout: 60_000 };
 
-verifies(['APR-8', 'APR-5', 'APR-4'], 'paused in one process, resumed at the same time in two others: the body runs once', async () => {
-  const { f, run, runs } = scene(false);
-  expect(await run({})).toEqual({ interrupts: 1, results: [] });
-  expect(await run({ resume: true })).toEqual({ interrupts: 1, results: [] });
-  expect(runs()).toEqual([]);
-  await f.decideAll('approve');
-  const both = await Promise.all([run({ resume: true }), run({ resume: true })]);
-  expect(both).toEqual([1, 2].map(() => ({ interrupts: 0, results: ['c_0_0 success send 1 ok'] })));
-  expect(runs()).toEqual(['send:1']);
-}, using);
+verifies(
+  ['APR-8', 'APR-5', 'APR-4'],
+  'paused in one process, resumed at the same time in two others: the body runs once',
+  async () => {
+    const { f, run, runs } = scene(false);
+    expect(await run({})).toEqual({ interrupts: 1, results: [] });
+    expect(await run({ resume: true })).toEqual({ interrupts: 1, results: [] });
+    expect(runs()).toEqual([]);
+    await f.decideAll('approve');
+    const both = await Promise.all([run({ resume: true }), run({ resume: true })]);
+    expect(both).toEqual([1, 2].map(() => ({ interrupts: 0, results: ['c_0_0 success send 1 ok'] })));
+    expect(runs()).toEqual(['send:1']);
+  },
+  using,
+);
 
-verifies('ADP-3', 'by itself the framework runs it in both', async () => {
-  const { run, runs } = scene(true);
-  await run({});
-  await Promise.all([run({ resume: true }), run({ resume: true })]);
-  expect(runs()).toEqual(['send:1', 'send:1']);
-}, using);
+verifies(
+  'ADP-3',
+  'by itself the framework runs it in both',
+  async () => {
+    const { run, runs } = scene(true);
+    await run({});
+    await Promise.all([run({ resume: true }), run({ resume: true })]);
+    expect(runs()).toEqual(['send:1', 'send:1']);
+  },
+  using,
+);
 
-verifies('REL-2', 'killed in the body: the next process does not run it again and says that the outcome is unknown', async () => {
-  const { f, run, runs } = scene(false);
-  await run({});
-  await f.decideAll('approve');
-  expect(await run({ resume: true, crash: true })).toBeUndefined();
-  const after = await run({ resume: true });
-  expect(after?.results).toEqual([expect.stringContaining('its outcome is not known')]);
-  expect(runs()).toEqual(['send:1']);
-}, using);
+verifies(
+  'REL-2',
+  'killed in the body: the next process does not run it again and says that the outcome is unknown',
+  async () => {
+    const { f, run, runs } = scene(false);
+    await run({});
+    await f.decideAll('approve');
+    expect(await run({ resume: true, crash: true })).toBeUndefined();
+    const after = await run({ resume: true });
+    expect(after?.results).toEqual([expect.stringContaining('its outcome is not known')]);
+    expect(runs()).toEqual(['send:1']);
+  },
+  using,
+);

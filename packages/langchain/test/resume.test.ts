@@ -4,7 +4,13 @@ import type { StructuredToolInterface } from '@langchain/core/tools';
 import { tool } from '@langchain/core/tools';
 import { Command, interrupt, MemorySaver, MessagesAnnotation, StateGraph } from '@langchain/langgraph';
 import { ToolNode } from '@langchain/langgraph/prebuilt';
-import { createAgent, createMiddleware, humanInTheLoopMiddleware, toolRetryMiddleware, type AgentMiddleware } from 'langchain';
+import {
+  createAgent,
+  createMiddleware,
+  humanInTheLoopMiddleware,
+  toolRetryMiddleware,
+  type AgentMiddleware,
+} from 'langchain';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { verifies } from '../../../test/verifies.ts';
@@ -40,33 +46,47 @@ function setting(body?: (name: string, x: number) => unknown): Setting {
 
 const shapes = ['guarded tools', 'middleware'] as const;
 
-function agentOf({ f, box }: Setting, shape: (typeof shapes)[number] | 'native', calls = three, more: { version?: 'v1' | 'v2' } = {}) {
+function agentOf(
+  { f, box }: Setting,
+  shape: (typeof shapes)[number] | 'native',
+  calls = three,
+  more: { version?: 'v1' | 'v2' } = {},
+) {
   const raw = box.list('read', 'send', 'wipe');
   const common = { model: new ScriptedChat(calls), checkpointer: new MemorySaver(), ...more };
   if (shape === 'native') return createAgent({ ...common, tools: raw, middleware: [nativeApproval] });
-  if (shape === 'middleware') return createAgent({ ...common, tools: raw, middleware: [countersignMiddleware(f.source)] });
+  if (shape === 'middleware')
+    return createAgent({ ...common, tools: raw, middleware: [countersignMiddleware(f.source)] });
   return createAgent({ ...common, tools: guardTools(raw, f.source) });
 }
 
 for (const shape of shapes) {
   describe(`a paused run, by ${shape}`, () => {
-    verifies(['APR-8', 'APR-5', 'APR-4'], 'resumes what was approved, once, refuses what was rejected, and loses nothing', async () => {
-      const s = setting();
-      const agent = agentOf(s, shape);
-      const config = thread();
-      const paused = await agent.invoke(ask, config);
-      expect(interrupts(paused).map(({ value }) => value)).toMatchObject([
-        { kind: 'countersign_approval', tool: 'send' },
-        { kind: 'countersign_approval', tool: 'wipe' },
-      ]);
-      const [send, wipe] = interrupts(paused).map(({ value }) => String(value['approval']));
-      await s.f.decide(String(wipe), 'reject');
-      await s.f.decide(String(send), 'approve');
-      await expect(s.f.decide(String(wipe), 'approve')).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
-      const done = await agent.invoke(wake, config);
-      expect(results(done)).toEqual(['c_0_0 success read 1 ok', 'c_0_1 success send 2 ok', 'c_0_2 error A person rejected this call. Do not retry it.']);
-      expect(s.box.runs).toEqual(['read:1', 'send:2']);
-    });
+    verifies(
+      ['APR-8', 'APR-5', 'APR-4'],
+      'resumes what was approved, once, refuses what was rejected, and loses nothing',
+      async () => {
+        const s = setting();
+        const agent = agentOf(s, shape);
+        const config = thread();
+        const paused = await agent.invoke(ask, config);
+        expect(interrupts(paused).map(({ value }) => value)).toMatchObject([
+          { kind: 'countersign_approval', tool: 'send' },
+          { kind: 'countersign_approval', tool: 'wipe' },
+        ]);
+        const [send, wipe] = interrupts(paused).map(({ value }) => String(value['approval']));
+        await s.f.decide(String(wipe), 'reject');
+        await s.f.decide(String(send), 'approve');
+        await expect(s.f.decide(String(wipe), 'approve')).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
+        const done = await agent.invoke(wake, config);
+        expect(results(done)).toEqual([
+          'c_0_0 success read 1 ok',
+          'c_0_1 success send 2 ok',
+          'c_0_2 error A person rejected this call. Do not retry it.',
+        ]);
+        expect(s.box.runs).toEqual(['read:1', 'send:2']);
+      },
+    );
 
     verifies(['APR-5', 'ADP-3'], 'one bare answer approves nothing; natively it approved both', async () => {
       const native = setting();
@@ -80,8 +100,15 @@ for (const shape of shapes) {
       const agent = agentOf(s, shape);
       const config = thread();
       const ids = interrupts(await agent.invoke(ask, config)).map(({ id }) => id);
-      const guesses: unknown[] = ['yes', true, { decisions: [{ type: 'approve' }, { type: 'approve' }] }, { approved: true }, Object.fromEntries(ids.map((id) => [id, 'yes']))];
-      for (const resume of guesses) expect(interrupts(await agent.invoke(new Command({ resume }), config))).toHaveLength(2);
+      const guesses: unknown[] = [
+        'yes',
+        true,
+        { decisions: [{ type: 'approve' }, { type: 'approve' }] },
+        { approved: true },
+        Object.fromEntries(ids.map((id) => [id, 'yes'])),
+      ];
+      for (const resume of guesses)
+        expect(interrupts(await agent.invoke(new Command({ resume }), config))).toHaveLength(2);
       for (let count = 0; count < 3; count += 1) expect(interrupts(await agent.invoke(null, config))).toHaveLength(2);
       expect(s.box.runs).toEqual(['read:1']);
       expect(await s.f.pending()).toHaveLength(2);
@@ -90,28 +117,32 @@ for (const shape of shapes) {
       expect(s.box.runs).toEqual(['read:1', 'send:2', 'wipe:3']);
     });
 
-    verifies(['APR-4', 'ADP-3'], 'a resume from an old checkpoint answers the kept outcome; natively it ran again', async () => {
-      const native = setting();
-      const plain = agentOf(native, 'native', [{ name: 'send', args: { x: 2 } }]);
-      const nativeConfig = thread();
-      await plain.invoke(ask, nativeConfig);
-      const nativeBefore = (await plain.graph.getState(nativeConfig)).config;
-      await plain.invoke(wake, nativeConfig);
-      await plain.invoke(wake, nativeBefore as never);
-      expect(native.box.runs).toEqual(['send:2', 'send:2']);
+    verifies(
+      ['APR-4', 'ADP-3'],
+      'a resume from an old checkpoint answers the kept outcome; natively it ran again',
+      async () => {
+        const native = setting();
+        const plain = agentOf(native, 'native', [{ name: 'send', args: { x: 2 } }]);
+        const nativeConfig = thread();
+        await plain.invoke(ask, nativeConfig);
+        const nativeBefore = (await plain.graph.getState(nativeConfig)).config;
+        await plain.invoke(wake, nativeConfig);
+        await plain.invoke(wake, nativeBefore as never);
+        expect(native.box.runs).toEqual(['send:2', 'send:2']);
 
-      const s = setting();
-      const agent = agentOf(s, shape, [{ name: 'send', args: { x: 2 } }]);
-      const config = thread();
-      await agent.invoke(ask, config);
-      const before = (await agent.graph.getState(config)).config;
-      await s.f.decideAll('approve');
-      await agent.invoke(wake, config);
-      for (let count = 0; count < 2; count += 1) {
-        expect(results(await agent.invoke(wake, before as never))).toEqual(['c_0_0 success send 2 ok']);
-      }
-      expect(s.box.runs).toEqual(['send:2']);
-    });
+        const s = setting();
+        const agent = agentOf(s, shape, [{ name: 'send', args: { x: 2 } }]);
+        const config = thread();
+        await agent.invoke(ask, config);
+        const before = (await agent.graph.getState(config)).config;
+        await s.f.decideAll('approve');
+        await agent.invoke(wake, config);
+        for (let count = 0; count < 2; count += 1) {
+          expect(results(await agent.invoke(wake, before as never))).toEqual(['c_0_0 success send 2 ok']);
+        }
+        expect(s.box.runs).toEqual(['send:2']);
+      },
+    );
 
     verifies(['APR-4', 'ADP-3'], 'two resumes at the same time run the tool once; natively twice', async () => {
       const slow = (name: string): Promise<string> => new Promise((resolve) => setTimeout(() => resolve(name), 150));
@@ -132,39 +163,45 @@ for (const shape of shapes) {
       expect(s.box.runs).toEqual(['send:2']);
     });
 
-    verifies(['APR-4', 'ADP-3'], 'arguments replaced in the state after a person saw them need another approval; natively they ran', async () => {
-      const replaced = (messages: readonly BaseMessage[]): AIMessage => {
-        const last = messages.at(-1) as AIMessage;
-        const calls = (last.tool_calls ?? []).map((each) => ({ ...each, args: { x: 666 } }));
-        return new AIMessage({ content: '', tool_calls: calls, ...(last.id === undefined ? {} : { id: last.id }) });
-      };
-      const native = setting();
-      const plain = createAgent({
-        model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]),
-        tools: native.box.list('send'),
-        middleware: [humanInTheLoopMiddleware({ interruptOn: { send: true } } as never) as unknown as AgentMiddleware],
-        checkpointer: new MemorySaver(),
-      });
-      const nativeConfig = thread();
-      await plain.invoke(ask, nativeConfig);
-      const forged = replaced((await plain.graph.getState(nativeConfig)).values.messages as BaseMessage[]);
-      await plain.graph.updateState(nativeConfig, { messages: [forged] } as never, 'model_request');
-      await plain.invoke(new Command({ resume: { decisions: [{ type: 'approve' }] } }), nativeConfig);
-      await plain.invoke(new Command({ resume: { decisions: [{ type: 'approve' }] } }), nativeConfig);
-      expect(native.box.runs).toEqual(['send:666']);
+    verifies(
+      ['APR-4', 'ADP-3'],
+      'arguments replaced in the state after a person saw them need another approval; natively they ran',
+      async () => {
+        const replaced = (messages: readonly BaseMessage[]): AIMessage => {
+          const last = messages.at(-1) as AIMessage;
+          const calls = (last.tool_calls ?? []).map((each) => ({ ...each, args: { x: 666 } }));
+          return new AIMessage({ content: '', tool_calls: calls, ...(last.id === undefined ? {} : { id: last.id }) });
+        };
+        const native = setting();
+        const plain = createAgent({
+          model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]),
+          tools: native.box.list('send'),
+          middleware: [
+            humanInTheLoopMiddleware({ interruptOn: { send: true } } as never) as unknown as AgentMiddleware,
+          ],
+          checkpointer: new MemorySaver(),
+        });
+        const nativeConfig = thread();
+        await plain.invoke(ask, nativeConfig);
+        const forged = replaced((await plain.graph.getState(nativeConfig)).values.messages as BaseMessage[]);
+        await plain.graph.updateState(nativeConfig, { messages: [forged] } as never, 'model_request');
+        await plain.invoke(new Command({ resume: { decisions: [{ type: 'approve' }] } }), nativeConfig);
+        await plain.invoke(new Command({ resume: { decisions: [{ type: 'approve' }] } }), nativeConfig);
+        expect(native.box.runs).toEqual(['send:666']);
 
-      const s = setting();
-      const agent = agentOf(s, shape, [{ name: 'send', args: { x: 2 } }]);
-      const config = thread();
-      await agent.invoke(ask, config);
-      await s.f.decideAll('approve');
-      const other = replaced((await agent.graph.getState(config)).values.messages as BaseMessage[]);
-      await agent.graph.updateState(config, { messages: [other] } as never, 'model_request');
-      const resumed = await agent.invoke(wake, config);
-      const again = interrupts(resumed).length > 0 ? resumed : await agent.invoke(wake, config);
-      expect(interrupts(again)).toMatchObject([{ value: { tool: 'send' } }]);
-      expect(s.box.runs).toEqual([]);
-    });
+        const s = setting();
+        const agent = agentOf(s, shape, [{ name: 'send', args: { x: 2 } }]);
+        const config = thread();
+        await agent.invoke(ask, config);
+        await s.f.decideAll('approve');
+        const other = replaced((await agent.graph.getState(config)).values.messages as BaseMessage[]);
+        await agent.graph.updateState(config, { messages: [other] } as never, 'model_request');
+        const resumed = await agent.invoke(wake, config);
+        const again = interrupts(resumed).length > 0 ? resumed : await agent.invoke(wake, config);
+        expect(interrupts(again)).toMatchObject([{ value: { tool: 'send' } }]);
+        expect(s.box.runs).toEqual([]);
+      },
+    );
 
     verifies(['APR-4', 'APR-5'], 'resumed by another user, the approved call does not run', async () => {
       const s = setting();
@@ -209,46 +246,65 @@ for (const shape of shapes) {
       const config = thread();
       await agent.invoke(ask, config);
       now += 20 * 60_000;
-      expect(results(await agent.invoke(wake, config))).toEqual(['c_0_0 error Nobody approved this call in time, so it was not run.']);
+      expect(results(await agent.invoke(wake, config))).toEqual([
+        'c_0_0 error Nobody approved this call in time, so it was not run.',
+      ]);
       expect(s.box.runs).toEqual([]);
     });
   });
 }
 
 describe('the native approval and its ways around', () => {
-  verifies(['ADP-3', 'CAP-3'], 'a caller that switches approvals off by context switches nothing off behind the gate', async () => {
-    const { f, box } = setting();
-    const hitl = humanInTheLoopMiddleware({ interruptOn: { send: true } } as never);
-    const make = (tools: readonly StructuredToolInterface[]) =>
-      createAgent({ model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]), tools: tools as never, middleware: [hitl] as unknown as AgentMiddleware[], checkpointer: new MemorySaver() });
-    const context = { interruptOn: {} } as never;
-    await make(box.list('send')).invoke(ask, { ...thread(), context });
-    expect(box.runs).toEqual(['send:2']);
-    const guarded = await make(guardTools(box.list('send'), f.source)).invoke(ask, { ...thread(), context });
-    expect(interrupts(guarded)).toHaveLength(1);
-    expect(box.runs).toEqual(['send:2']);
-  });
+  verifies(
+    ['ADP-3', 'CAP-3'],
+    'a caller that switches approvals off by context switches nothing off behind the gate',
+    async () => {
+      const { f, box } = setting();
+      const hitl = humanInTheLoopMiddleware({ interruptOn: { send: true } } as never);
+      const make = (tools: readonly StructuredToolInterface[]) =>
+        createAgent({
+          model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]),
+          tools: tools as never,
+          middleware: [hitl] as unknown as AgentMiddleware[],
+          checkpointer: new MemorySaver(),
+        });
+      const context = { interruptOn: {} } as never;
+      await make(box.list('send')).invoke(ask, { ...thread(), context });
+      expect(box.runs).toEqual(['send:2']);
+      const guarded = await make(guardTools(box.list('send'), f.source)).invoke(ask, { ...thread(), context });
+      expect(interrupts(guarded)).toHaveLength(1);
+      expect(box.runs).toEqual(['send:2']);
+    },
+  );
 
-  verifies(['ADP-3', 'APR-4'], 'an edit that renames the call is another call: natively it ran, here it waits', async () => {
-    const edit = new Command({ resume: { decisions: [{ type: 'edit', editedAction: { name: 'wipe', args: { x: 999 } } }] } });
-    const interruptOn = { send: true, wipe: { allowedDecisions: ['approve', 'reject'] } };
-    const run = async (tools: readonly StructuredToolInterface[]) => {
-      const agent = createAgent({
-        model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]),
-        tools: tools as never,
-        middleware: [humanInTheLoopMiddleware({ interruptOn } as never) as unknown as AgentMiddleware],
-        checkpointer: new MemorySaver(),
+  verifies(
+    ['ADP-3', 'APR-4'],
+    'an edit that renames the call is another call: natively it ran, here it waits',
+    async () => {
+      const edit = new Command({
+        resume: { decisions: [{ type: 'edit', editedAction: { name: 'wipe', args: { x: 999 } } }] },
       });
-      const config = thread();
-      await agent.invoke(ask, config);
-      return agent.invoke(edit, config);
-    };
-    const { f, box } = setting();
-    await run(box.list('send', 'wipe'));
-    expect(box.runs).toEqual(['wipe:999']);
-    expect(interrupts(await run(guardTools(box.list('send', 'wipe'), f.source)))).toMatchObject([{ value: { tool: 'wipe' } }]);
-    expect(box.runs).toEqual(['wipe:999']);
-  });
+      const interruptOn = { send: true, wipe: { allowedDecisions: ['approve', 'reject'] } };
+      const run = async (tools: readonly StructuredToolInterface[]) => {
+        const agent = createAgent({
+          model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]),
+          tools: tools as never,
+          middleware: [humanInTheLoopMiddleware({ interruptOn } as never) as unknown as AgentMiddleware],
+          checkpointer: new MemorySaver(),
+        });
+        const config = thread();
+        await agent.invoke(ask, config);
+        return agent.invoke(edit, config);
+      };
+      const { f, box } = setting();
+      await run(box.list('send', 'wipe'));
+      expect(box.runs).toEqual(['wipe:999']);
+      expect(interrupts(await run(guardTools(box.list('send', 'wipe'), f.source)))).toMatchObject([
+        { value: { tool: 'wipe' } },
+      ]);
+      expect(box.runs).toEqual(['wipe:999']);
+    },
+  );
 
   verifies('APR-5', 'an old answer is not handed to a later interrupt: natively it is', async () => {
     const native = toolbox();
@@ -260,7 +316,12 @@ describe('the native approval and its ways around', () => {
         return handler(request);
       },
     });
-    const plain = createAgent({ model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]), tools: native.list('send'), middleware: [twice], checkpointer: new MemorySaver() });
+    const plain = createAgent({
+      model: new ScriptedChat([{ name: 'send', args: { x: 2 } }]),
+      tools: native.list('send'),
+      middleware: [twice],
+      checkpointer: new MemorySaver(),
+    });
     const nativeConfig = thread();
     await plain.invoke(ask, nativeConfig);
     await plain.invoke(wake, nativeConfig);
@@ -270,59 +331,90 @@ describe('the native approval and its ways around', () => {
     // Two guarded calls in the body of one tool: the answer for the first must not do for the second.
     const { f, box } = setting();
     const [send, wipe] = guardTools(box.list('send', 'wipe'), f.source);
-    const task = tool(async () => `${String(await send?.invoke({ x: 1 }))}, ${String(await wipe?.invoke({ x: 2 }))}`, { name: 'task', description: 'd', schema: z.object({}) });
-    const agent = createAgent({ model: new ScriptedChat([{ name: 'task' }]), tools: guardTools([task], f.source), checkpointer: new MemorySaver() });
+    const task = tool(async () => `${String(await send?.invoke({ x: 1 }))}, ${String(await wipe?.invoke({ x: 2 }))}`, {
+      name: 'task',
+      description: 'd',
+      schema: z.object({}),
+    });
+    const agent = createAgent({
+      model: new ScriptedChat([{ name: 'task' }]),
+      tools: guardTools([task], f.source),
+      checkpointer: new MemorySaver(),
+    });
     const config = thread();
     expect(interrupts(await agent.invoke(ask, config))).toMatchObject([{ value: { tool: 'send' } }]);
     await f.decideAll('approve');
-    for (const input of [wake, null, wake, null]) expect(interrupts(await agent.invoke(input, config))).toMatchObject([{ value: { tool: 'wipe' } }]);
+    for (const input of [wake, null, wake, null])
+      expect(interrupts(await agent.invoke(input, config))).toMatchObject([{ value: { tool: 'wipe' } }]);
     expect(box.runs).toEqual(['send:1']);
     await f.decideAll('approve');
     expect(results(await agent.invoke(null, config))).toEqual(['c_0_0 success send 1 ok, wipe 2 ok']);
     expect(box.runs).toEqual(['send:1', 'wipe:2']);
   });
 
-  verifies(['ADP-3', 'ADP-6'], 'a retry that takes a pause for a failure: behind the middleware the run still pauses; natively approval is lost', async () => {
-    const retry = toolRetryMiddleware({ maxRetries: 2, initialDelayMs: 1, jitter: false } as never) as unknown as AgentMiddleware;
-    const { f, box } = setting();
-    const calls = [{ name: 'send', args: { x: 2 } }];
-    const plain = createAgent({ model: new ScriptedChat(calls), tools: box.list('send'), middleware: [retry, nativeApproval], checkpointer: new MemorySaver() });
-    const lost = await plain.invoke(ask, thread());
-    expect([interrupts(lost), results(lost)]).toEqual([[], [expect.stringContaining('failed after 3 attempts')]]);
+  verifies(
+    ['ADP-3', 'ADP-6'],
+    'a retry that takes a pause for a failure: behind the middleware the run still pauses; natively approval is lost',
+    async () => {
+      const retry = toolRetryMiddleware({
+        maxRetries: 2,
+        initialDelayMs: 1,
+        jitter: false,
+      } as never) as unknown as AgentMiddleware;
+      const { f, box } = setting();
+      const calls = [{ name: 'send', args: { x: 2 } }];
+      const plain = createAgent({
+        model: new ScriptedChat(calls),
+        tools: box.list('send'),
+        middleware: [retry, nativeApproval],
+        checkpointer: new MemorySaver(),
+      });
+      const lost = await plain.invoke(ask, thread());
+      expect([interrupts(lost), results(lost)]).toEqual([[], [expect.stringContaining('failed after 3 attempts')]]);
 
-    const agent = createAgent({ model: new ScriptedChat(calls), tools: box.list('send'), middleware: [countersignMiddleware(f.source), retry], checkpointer: new MemorySaver() });
-    const config = thread();
-    expect(interrupts(await agent.invoke(ask, config))).toHaveLength(1);
-    await f.decideAll('approve');
-    expect(results(await agent.invoke(wake, config))).toEqual(['c_0_0 success send 2 ok']);
-    expect(box.runs).toEqual(['send:2']);
-  });
+      const agent = createAgent({
+        model: new ScriptedChat(calls),
+        tools: box.list('send'),
+        middleware: [countersignMiddleware(f.source), retry],
+        checkpointer: new MemorySaver(),
+      });
+      const config = thread();
+      expect(interrupts(await agent.invoke(ask, config))).toHaveLength(1);
+      await f.decideAll('approve');
+      expect(results(await agent.invoke(wake, config))).toEqual(['c_0_0 success send 2 ok']);
+      expect(box.runs).toEqual(['send:2']);
+    },
+  );
 
-  verifies('ADP-3', 'a plain ToolNode runs the whole node again: natively `read` ran again, behind the gate each body runs once', async () => {
-    const graphOf = (tools: readonly StructuredToolInterface[]) =>
-      new StateGraph(MessagesAnnotation)
-        .addNode('model', async ({ messages }) => ({ messages: [await new ScriptedChat(three).invoke(messages)] }))
-        .addNode('tools', new ToolNode([...tools]))
-        .addEdge('__start__', 'model')
-        .addEdge('model', 'tools')
-        .compile({ checkpointer: new MemorySaver() });
-    const native = toolbox((name) => (name === 'read' ? 'ok' : String(interrupt({ name }))));
-    const plain = graphOf(native.list('read', 'send', 'wipe'));
-    const nativeConfig = thread();
-    await plain.invoke(ask, nativeConfig);
-    for (let count = 0; count < 2; count += 1) await plain.invoke(wake as never, nativeConfig);
-    expect(native.runs.filter((run) => run === 'read:1').length).toBeGreaterThan(1);
+  verifies(
+    'ADP-3',
+    'a plain ToolNode runs the whole node again: natively `read` ran again, behind the gate each body runs once',
+    async () => {
+      const graphOf = (tools: readonly StructuredToolInterface[]) =>
+        new StateGraph(MessagesAnnotation)
+          .addNode('model', async ({ messages }) => ({ messages: [await new ScriptedChat(three).invoke(messages)] }))
+          .addNode('tools', new ToolNode([...tools]))
+          .addEdge('__start__', 'model')
+          .addEdge('model', 'tools')
+          .compile({ checkpointer: new MemorySaver() });
+      const native = toolbox((name) => (name === 'read' ? 'ok' : String(interrupt({ name }))));
+      const plain = graphOf(native.list('read', 'send', 'wipe'));
+      const nativeConfig = thread();
+      await plain.invoke(ask, nativeConfig);
+      for (let count = 0; count < 2; count += 1) await plain.invoke(wake as never, nativeConfig);
+      expect(native.runs.filter((run) => run === 'read:1').length).toBeGreaterThan(1);
 
-    const { f, box } = setting();
-    const graph = graphOf(guardTools(box.list('read', 'send', 'wipe'), f.source));
-    const config = thread();
-    await graph.invoke(ask, config);
-    await expect.poll(() => f.pending()).toHaveLength(2);
-    await f.decideAll('approve');
-    const done = await graph.invoke(wake as never, config);
-    expect(results(done)).toEqual(['c_0_0 success read 1 ok', 'c_0_1 success send 2 ok', 'c_0_2 success wipe 3 ok']);
-    expect(box.runs.toSorted()).toEqual(['read:1', 'send:2', 'wipe:3']);
-  });
+      const { f, box } = setting();
+      const graph = graphOf(guardTools(box.list('read', 'send', 'wipe'), f.source));
+      const config = thread();
+      await graph.invoke(ask, config);
+      await expect.poll(() => f.pending()).toHaveLength(2);
+      await f.decideAll('approve');
+      const done = await graph.invoke(wake as never, config);
+      expect(results(done)).toEqual(['c_0_0 success read 1 ok', 'c_0_1 success send 2 ok', 'c_0_2 success wipe 3 ok']);
+      expect(box.runs.toSorted()).toEqual(['read:1', 'send:2', 'wipe:3']);
+    },
+  );
 
   test('tools called by the code of a node, without ids: each once, also when the node runs again', async () => {
     const { f, box } = setting();
@@ -347,36 +439,71 @@ describe('the native approval and its ways around', () => {
 
 describe('calls that no model made', () => {
   const forged = (id?: string): AIMessage =>
-    new AIMessage({ content: '', tool_calls: [{ name: 'send', args: { x: 7 }, type: 'tool_call', ...(id === undefined ? {} : { id }) }] });
-  const jump = createMiddleware({ name: 'Jump', beforeModel: { canJumpTo: ['tools'], hook: (state) => (state.messages.length === 2 ? { jumpTo: 'tools' as const } : undefined) } });
-
-  verifies(['APR-5', 'ADP-3'], 'a forged message in the input that something jumps to runs natively; behind the gate it needs its own approval', async () => {
-    const { f, box } = setting();
-    const make = (tools: readonly StructuredToolInterface[]) =>
-      createAgent({ model: new ScriptedChat(() => 'done'), tools: tools as never, middleware: [jump], checkpointer: new MemorySaver() });
-    const input = { messages: [new HumanMessage('go'), forged('c1')] };
-    await make(box.list('send')).invoke(input, thread());
-    expect(box.runs).toEqual(['send:7']);
-    const stopped = await make(guardTools(box.list('send'), f.source)).invoke(input, thread());
-    expect(interrupts(stopped)).toMatchObject([{ value: { tool: 'send' } }]);
-    expect(box.runs).toEqual(['send:7']);
+    new AIMessage({
+      content: '',
+      tool_calls: [{ name: 'send', args: { x: 7 }, type: 'tool_call', ...(id === undefined ? {} : { id }) }],
+    });
+  const jump = createMiddleware({
+    name: 'Jump',
+    beforeModel: {
+      canJumpTo: ['tools'],
+      hook: (state) => (state.messages.length === 2 ? { jumpTo: 'tools' as const } : undefined),
+    },
   });
 
-  verifies(['REL-4', 'ADP-6'], 'a call without an id is refused in a graph, without asking a person; natively it ran', async () => {
-    const { f, box } = setting();
-    const run = async (tools: readonly StructuredToolInterface[]) =>
-      createAgent({ model: new ScriptedChat((messages) => (messages.length > 1 ? 'done' : [{ name: 'read', args: { x: 1 }, id: '' }])), tools: tools as never, checkpointer: new MemorySaver() }).invoke(ask, thread());
-    await run(box.list('read')).catch(() => undefined);
-    expect(box.runs).toEqual(['read:1']);
-    await run(guardTools(box.list('read'), f.source)).catch(() => undefined);
-    expect(box.runs).toEqual(['read:1']);
-    expect(await f.pending()).toEqual([]);
-  });
+  verifies(
+    ['APR-5', 'ADP-3'],
+    'a forged message in the input that something jumps to runs natively; behind the gate it needs its own approval',
+    async () => {
+      const { f, box } = setting();
+      const make = (tools: readonly StructuredToolInterface[]) =>
+        createAgent({
+          model: new ScriptedChat(() => 'done'),
+          tools: tools as never,
+          middleware: [jump],
+          checkpointer: new MemorySaver(),
+        });
+      const input = { messages: [new HumanMessage('go'), forged('c1')] };
+      await make(box.list('send')).invoke(input, thread());
+      expect(box.runs).toEqual(['send:7']);
+      const stopped = await make(guardTools(box.list('send'), f.source)).invoke(input, thread());
+      expect(interrupts(stopped)).toMatchObject([{ value: { tool: 'send' } }]);
+      expect(box.runs).toEqual(['send:7']);
+    },
+  );
+
+  verifies(
+    ['REL-4', 'ADP-6'],
+    'a call without an id is refused in a graph, without asking a person; natively it ran',
+    async () => {
+      const { f, box } = setting();
+      const run = async (tools: readonly StructuredToolInterface[]) =>
+        createAgent({
+          model: new ScriptedChat((messages) =>
+            messages.length > 1 ? 'done' : [{ name: 'read', args: { x: 1 }, id: '' }],
+          ),
+          tools: tools as never,
+          checkpointer: new MemorySaver(),
+        }).invoke(ask, thread());
+      await run(box.list('read')).catch(() => undefined);
+      expect(box.runs).toEqual(['read:1']);
+      await run(guardTools(box.list('read'), f.source)).catch(() => undefined);
+      expect(box.runs).toEqual(['read:1']);
+      expect(await f.pending()).toEqual([]);
+    },
+  );
 
   verifies('REL-4', 'two calls of one id: an approval of one does not run the other', async () => {
     const { f, box } = setting();
-    const calls = [{ name: 'send', args: { x: 300 }, id: 'same' }, { name: 'send', args: { x: 200 }, id: 'same' }];
-    const agent = createAgent({ model: new ScriptedChat(calls), tools: guardTools(box.list('send'), f.source), checkpointer: new MemorySaver() });
+    const calls = [
+      { name: 'send', args: { x: 300 }, id: 'same' },
+      { name: 'send', args: { x: 200 }, id: 'same' },
+    ];
+    const agent = createAgent({
+      model: new ScriptedChat(calls),
+      tools: guardTools(box.list('send'), f.source),
+      checkpointer: new MemorySaver(),
+    });
     const config = thread();
     const paused = await agent.invoke(ask, config);
     const [first] = interrupts(paused).map(({ value }) => String(value['approval']));
@@ -384,31 +511,75 @@ describe('calls that no model made', () => {
     await agent.invoke(wake, config);
     expect(box.runs).toEqual(['send:300']);
     const node = new ToolNode(guardTools(box.list('send', 'read'), f.source));
-    const reply = new AIMessage({ content: '', tool_calls: [{ name: 'read', args: { x: 1 }, id: 'same', type: 'tool_call' }, { name: 'read', args: { x: 2 }, id: 'same', type: 'tool_call' }] });
+    const reply = new AIMessage({
+      content: '',
+      tool_calls: [
+        { name: 'read', args: { x: 1 }, id: 'same', type: 'tool_call' },
+        { name: 'read', args: { x: 2 }, id: 'same', type: 'tool_call' },
+      ],
+    });
     const { messages } = (await node.invoke({ messages: [reply] }, thread())) as { messages: BaseMessage[] };
-    expect(results({ messages }).map((result) => String(result.split(' ')[1])).toSorted()).toEqual(['error', 'success']);
+    expect(
+      results({ messages })
+        .map((result) => String(result.split(' ')[1]))
+        .toSorted(),
+    ).toEqual(['error', 'success']);
     expect(box.runs).toHaveLength(2);
   });
 });
 
 describe('a body that pauses by itself', () => {
   const asking = (name: string, runs: string[]) =>
-    tool(async () => { runs.push('begin'); const answer = String(interrupt('who?')); runs.push('end'); return answer; }, { name, description: 'd', schema: z.object({}) });
+    tool(
+      async () => {
+        runs.push('begin');
+        const answer = String(interrupt('who?'));
+        runs.push('end');
+        return answer;
+      },
+      { name, description: 'd', schema: z.object({}) },
+    );
 
   test('may be entered again where the policy says that it only orchestrates', async () => {
     const f = fixture();
     const runs: string[] = [];
-    const agent = createAgent({ model: new ScriptedChat([{ name: 'task' }]), tools: guardTools([asking('task', runs)], f.source), checkpointer: new MemorySaver() });
+    const agent = createAgent({
+      model: new ScriptedChat([{ name: 'task' }]),
+      tools: guardTools([asking('task', runs)], f.source),
+      checkpointer: new MemorySaver(),
+    });
     const config = thread();
     expect(interrupts(await agent.invoke(ask, config))).toMatchObject([{ value: 'who?' }]);
     expect(results(await agent.invoke(new Command({ resume: 'me' }), config))).toEqual(['c_0_0 success me']);
     expect(runs).toEqual(['begin', 'begin', 'end']);
   });
 
+  test('and a body that goes on without a call that waits is not paused for it', async () => {
+    const { f, box } = setting();
+    const [send] = guardTools(box.list('send'), f.source);
+    const task = tool(async () => send?.invoke({ x: 1 }).catch(() => 'went on'), {
+      name: 'task',
+      description: 'd',
+      schema: z.object({}),
+    });
+    const agent = createAgent({
+      model: new ScriptedChat([{ name: 'task' }]),
+      tools: [task],
+      middleware: [countersignMiddleware(f.source)],
+      checkpointer: new MemorySaver(),
+    });
+    const done = await agent.invoke(ask, thread());
+    expect([interrupts(done), results(done), box.runs]).toEqual([[], ['c_0_0 success went on'], []]);
+  });
+
   test('is stopped with a clear message where it may not', async () => {
     const f = fixture();
     const runs: string[] = [];
-    const agent = createAgent({ model: new ScriptedChat([{ name: 'read' }]), tools: guardTools([asking('read', runs)], f.source), checkpointer: new MemorySaver() });
+    const agent = createAgent({
+      model: new ScriptedChat([{ name: 'read' }]),
+      tools: guardTools([asking('read', runs)], f.source),
+      checkpointer: new MemorySaver(),
+    });
     const done = await agent.invoke(ask, thread());
     expect([interrupts(done), results(done)]).toEqual([[], [expect.stringContaining('may not be entered again')]]);
     expect(runs).toEqual(['begin']);

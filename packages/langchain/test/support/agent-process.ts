@@ -42,7 +42,8 @@ const send = tool(
 );
 /** Without a guard both processes get here, however far apart they started. */
 async function othersToo(): Promise<void> {
-  for (let waited = 0; waited < 20_000 && readFileSync(job.log, 'utf8').trim().split('\n').length < 2; waited += 50) await sleep(50);
+  for (let waited = 0; waited < 20_000 && readFileSync(job.log, 'utf8').trim().split('\n').length < 2; waited += 50)
+    await sleep(50);
 }
 
 const native = createMiddleware({

@@ -34,7 +34,11 @@ export const document: PolicyDocument = {
       risk: 'low',
       arguments: { type: 'object', properties: { x: { type: 'number', maximum: 10 } }, required: ['x'] },
     },
-    leased: { capability: 'mail:message:read', risk: 'low', credential: { service: 'mail', scope: { read: true }, ttl: '1m' } },
+    leased: {
+      capability: 'mail:message:read',
+      risk: 'low',
+      credential: { service: 'mail', scope: { read: true }, ttl: '1m' },
+    },
     task: { capability: 'mail:message:read', risk: 'low', orchestrates: true },
     again: { capability: 'mail:message:read', risk: 'low', idempotent: true },
     write_todos: { capability: 'mail:message:read', risk: 'low' },
@@ -86,7 +90,9 @@ export function fixture({ policy, options = {} }: FixtureOptions = {}): Fixture 
   const approvals = createApprovals({
     store: approvalStore,
     signingKey: generateKeyPairSync('ed25519').privateKey,
-    approvers: { authenticate: (credential) => (credential === approver ? { tenant: 'acme', id: 'carol' } : undefined) },
+    approvers: {
+      authenticate: (credential) => (credential === approver ? { tenant: 'acme', id: 'carol' } : undefined),
+    },
     audit: { key },
   });
   const shared: Shared = { directory, path, key: key.toString('base64'), publicKey: String(approvals.publicKey) };
@@ -115,11 +121,15 @@ export function fixture({ policy, options = {} }: FixtureOptions = {}): Fixture 
       return ids;
     },
     kinds: async () => (await store.records('acme', { limit: 1000 })).map(({ kind, event }) => `${kind}:${event}`),
-    records: async () => (await store.records('acme', { limit: 1000 })).map(({ body }) => JSON.parse(body) as Record<string, unknown>),
+    records: async () =>
+      (await store.records('acme', { limit: 1000 })).map(({ body }) => JSON.parse(body) as Record<string, unknown>),
   };
 }
 
-export function installation(shared: Shared, options: Partial<CountersignOptions> = {}): { countersign: Countersign; store: Store } {
+export function installation(
+  shared: Shared,
+  options: Partial<CountersignOptions> = {},
+): { countersign: Countersign; store: Store } {
   const store = sqliteStore({ path: shared.path });
   const countersign = createCountersign({
     policy: definePolicy(document),
@@ -141,6 +151,8 @@ export function sourceOf(countersign: Countersign): ToolGateSource {
 }
 
 /** A config for a new thread. */
-export function thread(more: Record<string, unknown> = {}): { configurable: Record<string, unknown> & { thread_id: string } } {
+export function thread(more: Record<string, unknown> = {}): {
+  configurable: Record<string, unknown> & { thread_id: string };
+} {
   return { configurable: { thread_id: randomUUID(), ...more } };
 }

@@ -20,7 +20,8 @@ export class ScriptedChat extends BaseChatModel {
 
   constructor(script: Script | readonly ScriptedCall[]) {
     super({});
-    this.#script = typeof script === 'function' ? script : (messages) => (messages.some(isToolMessage) ? 'done' : script);
+    this.#script =
+      typeof script === 'function' ? script : (messages) => (messages.some(isToolMessage) ? 'done' : script);
   }
 
   override _llmType(): string {
@@ -28,7 +29,9 @@ export class ScriptedChat extends BaseChatModel {
   }
 
   override bindTools(tools: readonly unknown[]): this {
-    this.offered.push(tools.map((each) => String((each as { name?: string; type?: string }).name ?? (each as { type?: string }).type)));
+    this.offered.push(
+      tools.map((each) => String((each as { name?: string; type?: string }).name ?? (each as { type?: string }).type)),
+    );
     return this;
   }
 
