@@ -44,6 +44,7 @@ export async function claim(
   if (rule === undefined) throw denied('authorizer_failed', { callKey: facts.key });
   const plans = runtime.leases.plan(rule.credentials, runtime.clock.now());
   const now = runtime.clock.now();
+  const decided = context.draft(decisionEvent(facts, decision, call.arguments.view));
   const intent = context.draft({ ...callEvent(facts, 'claim', 'claimed'), ...claimFields(decision, approval) });
   const mine = !runtime.live.has(facts.key);
   runtime.live.add(facts.key);
@@ -57,7 +58,7 @@ export async function claim(
       idempotent: rule.idempotent,
       live: runtime.live,
       leases: plans.map(({ id, service, provider, expiresAt }) => ({ id, service, provider, expiresAt })),
-      records: [context.draft(decisionEvent(facts, decision, call.arguments.view)), intent],
+      records: [decided, intent],
     });
     switch (result.status) {
       case 'claimed':

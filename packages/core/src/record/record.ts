@@ -55,7 +55,7 @@ export interface RecordEvent {
 export interface RecordDraft {
   readonly id: string;
   readonly tenant: string;
-  /** Milliseconds since the epoch; never less than that of the record before it in its chain. */
+  /** Milliseconds since the epoch, when it was drafted. Calls that run at once may be chained in another order. */
   readonly time: number;
   readonly kind: RecordKind;
   readonly event: string;
