@@ -292,7 +292,7 @@ const list = {
   'ADP-2': {
     must: 'Every path to a tool of the OpenAI Agents SDK is guarded, and hosted tools need an allow-list.',
     kind: 'asked',
-    status: 'planned',
+    status: 'built',
   },
   'ADP-3': {
     must: 'Every path to a tool of LangChain is guarded, and what is not guarded is blocked and audited.',
@@ -308,7 +308,8 @@ const list = {
   'ADP-5': {
     must: 'Tools that are not governed are listed at start-up and refused when enforcing.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'adapters refuse what cannot be governed; nothing prints the inventory at start-up by itself yet',
   },
   'ADP-6': {
     must: 'A denial reaches the model as a clean message and never crashes a run.',

@@ -51,7 +51,12 @@ export interface ToolSite extends AgentSite {
 export const notPermitted = 'This call is not permitted. Do not retry it; continue without it.';
 
 /** Never rejects; `undefined` means deny. */
-export function gateFor(site: AgentSite, context: RunContext<unknown> | undefined, toolName: string, callId = ''): Promise<Gate | undefined> {
+export function gateFor(
+  site: AgentSite,
+  context: RunContext<unknown> | undefined,
+  toolName: string,
+  callId = '',
+): Promise<Gate | undefined> {
   return resolveGate(site.source, { context: context?.context, agentName: site.agentName, toolName, callId });
 }
 

@@ -7,10 +7,23 @@
 import { ToolNotGovernable, type GateSource } from '@countersign/core';
 import type { Agent, FunctionTool, Handoff, HostedTool, RunContext, Tool } from '@openai/agents';
 import { gateFor, identify, type AgentSite, type CallContext, type GuardOptions } from './call-site.ts';
-import { createStartedCalls, guardApplyPatchTool, guardComputerTool, guardShellTool, type StartedCalls } from './guard-executor-tool.ts';
+import {
+  createStartedCalls,
+  guardApplyPatchTool,
+  guardComputerTool,
+  guardShellTool,
+  type StartedCalls,
+} from './guard-executor-tool.ts';
 import { guardFunctionTool, isAgentTool } from './guard-function-tool.ts';
 import { guardHandoff } from './guard-handoff.ts';
-import { guardHostedMcp, guardToolSearch, hostedName, hostedRefusal, isClientToolSearch, isHostedMcp } from './hosted-tool.ts';
+import {
+  guardHostedMcp,
+  guardToolSearch,
+  hostedName,
+  hostedRefusal,
+  isClientToolSearch,
+  isHostedMcp,
+} from './hosted-tool.ts';
 import { markedMcpTools, takeMark } from './mcp-sources.ts';
 import { nameOf } from './tool-name.ts';
 import { createTurns } from './turns.ts';
@@ -29,7 +42,9 @@ export interface AgentShape {
 }
 
 /** The type of `runContext.context` of an agent. */
-export type ContextOf<A> = A extends { getSystemPrompt(context: RunContext<infer Context>): unknown } ? Context : unknown;
+export type ContextOf<A> = A extends { getSystemPrompt(context: RunContext<infer Context>): unknown }
+  ? Context
+  : unknown;
 
 const guarded = new WeakMap<object, AgentGuard>();
 /** Tools made from guarded agents by `asTool`. */
@@ -50,7 +65,11 @@ interface AgentGuard {
  * @throws ToolNotGovernable when the agent has a tool that runs past this process and is not in `allowHosted`, or a tool
  * made from an agent that is not guarded
  */
-export function guardAgent<A extends AgentShape>(agent: A, source: GateSource<CallContext<ContextOf<A>>>, options: GuardOptions = {}): A {
+export function guardAgent<A extends AgentShape>(
+  agent: A,
+  source: GateSource<CallContext<ContextOf<A>>>,
+  options: GuardOptions = {},
+): A {
   guard(agent as unknown as AnyAgent, source as GateSource<CallContext>, options);
   return agent;
 }
@@ -67,10 +86,15 @@ function guard(agent: AnyAgent, source: GateSource<CallContext>, options: GuardO
   for (const tool of agent.tools as AnyTool[]) refuse(own, tool);
   guarded.set(agent, own);
   override(agent, own);
-  agent.on('agent_start', (context, _agent, input) => site.turns.earlier(context as RunContext<unknown>, callIdsOf(input)));
-  agent.on('agent_tool_start', (context, _tool, { toolCall }) => own.calls.started(context as RunContext<unknown>, toolCall));
+  agent.on('agent_start', (context, _agent, input) =>
+    site.turns.earlier(context as RunContext<unknown>, callIdsOf(input)),
+  );
+  agent.on('agent_tool_start', (context, _tool, { toolCall }) =>
+    own.calls.started(context as RunContext<unknown>, toolCall),
+  );
   // Eagerly, because a restored run may start in any of them.
-  for (const entry of agent.handoffs) guard(('onInvokeHandoff' in entry ? entry.agent : entry) as AnyAgent, source, options);
+  for (const entry of agent.handoffs)
+    guard(('onInvokeHandoff' in entry ? entry.agent : entry) as AnyAgent, source, options);
   return agent;
 }
 
@@ -84,7 +108,7 @@ function override(agent: AnyAgent, own: AgentGuard): void {
   const asTool = agent.asTool.bind(agent);
   const onward = (target: AnyAgent): AnyAgent => guard(target, source, options);
 
-  agent.getMcpTools = markedMcpTools(agent, agent.getMcpTools);
+  agent.getMcpTools = markedMcpTools(agent);
   agent.getAllTools = async (...args) => {
     const [context] = args;
     // Only a turn names a span to trace under. A stored state is restored without one: its calls must find their tools
@@ -97,7 +121,9 @@ function override(agent: AnyAgent, own: AgentGuard): void {
   agent.getEnabledHandoffs = async (context) => {
     const handoffs = (await getEnabledHandoffs(context)) as AnyHandoff[];
     const permitted = await permittedNames(site, context);
-    return handoffs.filter(({ toolName }) => permitted.has(toolName)).map((entry) => guardHandoff(site, agent, entry, onward)) as never;
+    return handoffs
+      .filter(({ toolName }) => permitted.has(toolName))
+      .map((entry) => guardHandoff(site, agent, entry, onward)) as never;
   };
   agent.getSystemPrompt = async (context) => {
     turns.asked(context);
@@ -148,11 +174,18 @@ function guardTool(own: AgentGuard, found: AnyTool): AnyTool {
   const { site, calls, realtime } = own;
   const { tool, server } = takeMark(found);
   const name = nameOf(tool);
-  const at = (source: string, schema?: unknown, description?: unknown) => ({ ...site, identity: identify(name, source, description, schema) });
+  const at = (source: string, schema?: unknown, description?: unknown) => ({
+    ...site,
+    identity: identify(name, source, description, schema),
+  });
   switch (tool.type) {
     case 'function': {
       const source = server === undefined ? 'local' : `mcp:${server}`;
-      return guardFunctionTool(at(source, tool.parameters, tool.description), tool as FunctionTool<unknown>, realtime) as AnyTool;
+      return guardFunctionTool(
+        at(source, tool.parameters, tool.description),
+        tool as FunctionTool<unknown>,
+        realtime,
+      ) as AnyTool;
     }
     case 'shell':
       return guardShellTool(at('local'), tool, calls);
@@ -174,7 +207,9 @@ function guardHosted(own: AgentGuard, tool: HostedTool): HostedTool {
 export function ungovernable({ site }: Pick<AgentGuard, 'site'>, tool: AnyTool): string | undefined {
   switch (tool.type) {
     case 'function':
-      return isAgentTool(tool) && !innerGuarded.has(tool) ? 'it runs an agent that is not guarded; guard that agent before asTool()' : undefined;
+      return isAgentTool(tool) && !innerGuarded.has(tool)
+        ? 'it runs an agent that is not guarded; guard that agent before asTool()'
+        : undefined;
     case 'shell':
       return tool.shell === undefined ? 'it runs in a container of the provider' : undefined;
     case 'apply_patch':

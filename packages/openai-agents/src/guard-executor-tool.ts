@@ -4,7 +4,14 @@
  * @module
  */
 import type { Outcome } from '@countersign/core';
-import { computerTool, type ApplyPatchTool, type Computer, type ComputerTool, type RunContext, type ShellTool } from '@openai/agents';
+import {
+  computerTool,
+  type ApplyPatchTool,
+  type Computer,
+  type ComputerTool,
+  type RunContext,
+  type ShellTool,
+} from '@openai/agents';
 import { pausesFor, sentenceFor } from './answer.ts';
 import { callOf, gateFor, notPermitted, type ToolSite } from './call-site.ts';
 
@@ -50,9 +57,16 @@ type Ask = (context: RunContext<unknown>, action: unknown, callId: string) => Pr
 type Body<Result> = (action: unknown) => Result | PromiseLike<Result>;
 
 /** The gate's answer, or what the executor answered. */
-async function through<Result>(site: ToolSite, call: StartedCall | undefined, action: unknown, callId: string, body: Body<Result>): Promise<Outcome<Result>> {
+async function through<Result>(
+  site: ToolSite,
+  call: StartedCall | undefined,
+  action: unknown,
+  callId: string,
+  body: Body<Result>,
+): Promise<Outcome<Result>> {
   const gate = await gateFor(site, call?.context, site.identity.name, callId);
-  if (gate === undefined || call === undefined) return { status: 'denied', reason: 'principal_missing', message: notPermitted };
+  if (gate === undefined || call === undefined)
+    return { status: 'denied', reason: 'principal_missing', message: notPermitted };
   return gate.execute(callOf(site, call.context, { callId, arguments: plain(action) }), body);
 }
 
@@ -67,7 +81,9 @@ function needsApproval(site: ToolSite, own: Ask, idOf = (callId: string, _action
     const gate = await gateFor(site, context, site.identity.name, callId);
     if (gate === undefined) return false;
     const id = idOf(callId, action as object);
-    const checked = await gate.check(callOf(site, context, { callId: id, arguments: plain(action) }), { pauses: asked });
+    const checked = await gate.check(callOf(site, context, { callId: id, arguments: plain(action) }), {
+      pauses: asked,
+    });
     return checked.decision.verdict !== 'deny' && (asked || pausesFor(site, id, checked));
   };
 }
@@ -87,7 +103,9 @@ export function guardShellTool(site: ToolSite, original: ShellTool, calls: Start
     shell: {
       async run(action) {
         const call = calls.of(action);
-        const outcome = await through(site, call, action, call?.callId ?? '', (copy) => shell.run(copy as typeof action));
+        const outcome = await through(site, call, action, call?.callId ?? '', (copy) =>
+          shell.run(copy as typeof action),
+        );
         if (outcome.status === 'completed') return outcome.result;
         if (outcome.status === 'failed') throw outcome.error;
         return { output: [{ stdout: '', stderr: sentenceFor(outcome), outcome: { type: 'exit', exitCode: null } }] };
@@ -125,7 +143,13 @@ const actionsOf = {
   drag: (path: unknown) => ({ type: 'drag', path: (path as [number, number][]).map(([x, y]) => ({ x, y })) }),
   keypress: (keys: unknown) => ({ type: 'keypress', keys }),
   move: (x: unknown, y: unknown) => ({ type: 'move', x, y }),
-  scroll: (x: unknown, y: unknown, scrollX: unknown, scrollY: unknown) => ({ type: 'scroll', x, y, scroll_x: scrollX, scroll_y: scrollY }),
+  scroll: (x: unknown, y: unknown, scrollX: unknown, scrollY: unknown) => ({
+    type: 'scroll',
+    x,
+    y,
+    scroll_x: scrollX,
+    scroll_y: scrollY,
+  }),
   type: (text: unknown) => ({ type: 'type', text }),
   wait: () => ({ type: 'wait' }),
 } as const;
@@ -166,7 +190,8 @@ export function guardComputerTool(site: ToolSite, original: ComputerTool, calls:
 }
 
 function guardInitializer(computer: unknown, wrap: (computer: Computer) => Computer): unknown {
-  if (typeof computer === 'function') return async (input: unknown) => wrap((await (computer as AnyMethod)(input)) as Computer);
+  if (typeof computer === 'function')
+    return async (input: unknown) => wrap((await (computer as AnyMethod)(input)) as Computer);
   const provider = computer as { create?: AnyMethod; dispose?: AnyMethod };
   if (typeof provider.create !== 'function') return wrap(computer as Computer);
   return { ...provider, create: async (input: unknown) => wrap((await provider.create?.(input)) as Computer) };
@@ -178,7 +203,9 @@ function guardComputer(site: ToolSite, computer: Computer, calls: StartedCalls):
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
       const method = value as AnyMethod;
-      const describe = Object.hasOwn(actionsOf, name) ? (actionsOf[name as keyof typeof actionsOf] as AnyMethod) : undefined;
+      const describe = Object.hasOwn(actionsOf, name)
+        ? (actionsOf[name as keyof typeof actionsOf] as AnyMethod)
+        : undefined;
       if (describe === undefined) return method.bind(target);
       return async (...args: unknown[]) => {
         const context = args.at(-1) as RunContext<unknown>;

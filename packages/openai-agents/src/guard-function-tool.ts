@@ -5,7 +5,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { runnable, type Body, type ExecuteOptions, type RunnableTool } from '@countersign/core';
 import { ModelBehaviorError, RunContext, tool, type FunctionTool } from '@openai/agents';
-import { getFunctionToolApprovalInput, hasDynamicFunctionToolApprovalPolicy, setFunctionToolPreparedInput } from '@openai/agents-core/utils/internal';
+import {
+  getFunctionToolApprovalInput,
+  hasDynamicFunctionToolApprovalPolicy,
+  setFunctionToolPreparedInput,
+} from '@openai/agents-core/utils/internal';
 import { answerOf, InnerPause, pausesFor } from './answer.ts';
 import { realtimeMembers, runnerMembers } from './approval-members.ts';
 import { callOf, gateFor, notPermitted, type ToolSite } from './call-site.ts';
@@ -28,34 +32,52 @@ export function isAgentTool(original: object): boolean {
   return 'on' in original;
 }
 
-export function guardFunctionTool(site: ToolSite, original: FunctionTool<unknown>, realtime = false): FunctionTool<unknown> {
-  let parsed: (value: unknown) => void = () => undefined;
-  const parser = originalParser(original, () => outer.needsApproval, (value) => parsed(value));
+export function guardFunctionTool(
+  site: ToolSite,
+  original: FunctionTool<unknown>,
+  realtime = false,
+): FunctionTool<unknown> {
+  const parser = originalParser(
+    original,
+    () => outer.needsApproval,
+    (value) => members.parsed(value),
+  );
   const guarded: Guarded = { site, original, parser, orchestrates: isAgentTool(original) };
   // Made by the SDK, so that its registries know this `invoke`. It fails by itself only for input that does not parse.
   const outer = tool({
     name: 'guarded',
     description: '',
     parameters: parser.parameters as never,
-    execute: (input: unknown, context?: RunContext<unknown>, details?: Details) => execute(guarded, context, input, details),
-    errorFunction: (context: RunContext<unknown>, error: unknown, details?: Details) => explainInvalid(guarded, context, error, details),
+    execute: (input: unknown, context?: RunContext<unknown>, details?: Details) =>
+      execute(guarded, context, input, details),
+    errorFunction: (context: RunContext<unknown>, error: unknown, details?: Details) =>
+      explainInvalid(guarded, context, error, details),
   }) as unknown as FunctionTool<unknown>;
   const policy: NeedsApproval = (context, input, callId) => needsApproval(guarded, context, input, callId);
   const members = (realtime ? realtimeMembers : runnerMembers)(original.parameters, policy, outer.needsApproval);
-  parsed = members.parsed;
   const registered = parser.refuse() !== undefined;
-  const invoke: FunctionTool<unknown>['invoke'] = registered ? outer.invoke : (context, text, details) => invokePlain(guarded, context, text, details);
+  const invoke: FunctionTool<unknown>['invoke'] = registered
+    ? outer.invoke
+    : (context, text, details) => invokePlain(guarded, context, text, details);
   const descriptors = {
     ...Object.getOwnPropertyDescriptors(original),
     ...members.descriptors,
     invoke: { value: invoke, enumerable: true },
     ...(guarded.orchestrates ? {} : { [runnable]: { value: runnableOf(guarded) } }),
   };
-  return Object.create(Object.getPrototypeOf(original) as object | null, descriptors as PropertyDescriptorMap) as FunctionTool<unknown>;
+  return Object.create(
+    Object.getPrototypeOf(original) as object | null,
+    descriptors as PropertyDescriptorMap,
+  ) as FunctionTool<unknown>;
 }
 
 /** `input` is the JSON that the model sent; what the gate sees is what the tool's own parser made of it. */
-async function execute(guarded: Guarded, context: RunContext<unknown> | undefined, input: unknown, details: Details | undefined): Promise<unknown> {
+async function execute(
+  guarded: Guarded,
+  context: RunContext<unknown> | undefined,
+  input: unknown,
+  details: Details | undefined,
+): Promise<unknown> {
   const prepared = guarded.parser.prepare(input);
   const value: unknown = prepared?.result.success === true ? prepared.result.value : input;
   // What is not plain data cannot be digested: then the gate decides on the JSON, and the body parses its copy of that.
@@ -71,7 +93,12 @@ async function execute(guarded: Guarded, context: RunContext<unknown> | undefine
 }
 
 /** A tool that the SDK did not make has no parser: the text is all there is. */
-async function invokePlain(guarded: Guarded, context: RunContext<unknown>, text: string, details?: Details): Promise<string | unknown> {
+async function invokePlain(
+  guarded: Guarded,
+  context: RunContext<unknown>,
+  text: string,
+  details?: Details,
+): Promise<unknown> {
   let input: unknown;
   try {
     input = JSON.parse(text === '' ? '{}' : text);
@@ -81,14 +108,23 @@ async function invokePlain(guarded: Guarded, context: RunContext<unknown>, text:
   return run(guarded, context, input, (args) => guarded.original.invoke(context, jsonText(args), details), details);
 }
 
-async function run(guarded: Guarded, context: RunContext<unknown> | undefined, args: unknown, body: Body<unknown>, details?: Details): Promise<unknown> {
+async function run(
+  guarded: Guarded,
+  context: RunContext<unknown> | undefined,
+  args: unknown,
+  body: Body<unknown>,
+  details?: Details,
+): Promise<unknown> {
   const { site } = guarded;
   const toolCall = details?.toolCall;
   const gate = await gateFor(site, context, site.identity.name, toolCall?.callId);
   if (gate === undefined) return notPermitted;
   const wire = toolCall?.arguments === '' ? undefined : toolCall?.arguments;
   const call = callOf(site, context, { callId: toolCall?.callId, arguments: args, wire });
-  const options: ExecuteOptions<unknown> = { signal: details?.signal, isSuspension: (error) => error instanceof InnerPause };
+  const options: ExecuteOptions<unknown> = {
+    signal: details?.signal,
+    isSuspension: (error) => error instanceof InnerPause,
+  };
   return answerOf(await gate.execute(call, guarded.orchestrates ? withInnerRun(body) : body, options));
 }
 
@@ -105,7 +141,12 @@ function withInnerRun(body: Body<unknown>): Body<unknown> {
 }
 
 /** The tool's own rule may ask for more people, never for fewer. A call that would be denied bothers nobody. */
-async function needsApproval(guarded: Guarded, context: RunContext<unknown>, input: unknown, callId = ''): Promise<boolean> {
+async function needsApproval(
+  guarded: Guarded,
+  context: RunContext<unknown>,
+  input: unknown,
+  callId = '',
+): Promise<boolean> {
   const { site, parser } = guarded;
   const prepared = parser.prepare(input);
   if (prepared?.result.success === false) return false;
@@ -121,7 +162,12 @@ async function needsApproval(guarded: Guarded, context: RunContext<unknown>, inp
   return pauses;
 }
 
-async function ownNeedsApproval(original: FunctionTool<unknown>, context: RunContext<unknown>, value: unknown, callId: string): Promise<boolean> {
+async function ownNeedsApproval(
+  original: FunctionTool<unknown>,
+  context: RunContext<unknown>,
+  value: unknown,
+  callId: string,
+): Promise<boolean> {
   const own: unknown = original.needsApproval;
   if (typeof own !== 'function') return own === true;
   const input: unknown = hasDynamicFunctionToolApprovalPolicy(original) ? getFunctionToolApprovalInput(value) : value;
@@ -129,7 +175,12 @@ async function ownNeedsApproval(original: FunctionTool<unknown>, context: RunCon
 }
 
 /** What the tool says to input that its parser refused; its body is not entered, whatever the parser says now. */
-async function explainInvalid({ original, parser }: Guarded, context: RunContext<unknown>, error: unknown, details?: Details): Promise<string> {
+async function explainInvalid(
+  { original, parser }: Guarded,
+  context: RunContext<unknown>,
+  error: unknown,
+  details?: Details,
+): Promise<string> {
   if (!isInvalidInput(error)) throw error;
   const own = details ?? {};
   const never: Prepared | undefined = parser.refuse();
@@ -162,11 +213,14 @@ function runnableOf({ site, original, parser }: Guarded): RunnableTool {
   };
 }
 
+const maxDepth = 64;
+
 /** Whether the gate can digest it: JSON values, dates and URLs. */
-function isPlainData(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return typeof value !== 'function' && typeof value !== 'symbol' && typeof value !== 'bigint';
+function isPlainData(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null)
+    return typeof value !== 'function' && typeof value !== 'symbol' && typeof value !== 'bigint';
   if (value instanceof Date || value instanceof URL) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;
-  return Object.values(value).every(isPlainData);
+  if (depth > maxDepth || (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null)) return false;
+  return Object.values(value).every((member) => isPlainData(member, depth + 1));
 }

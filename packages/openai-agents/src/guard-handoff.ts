@@ -13,7 +13,12 @@ export const handoffSource = 'handoff:agent';
 type AnyAgent = Agent<unknown>;
 type AnyHandoff = Handoff<unknown>;
 
-export function guardHandoff(site: AgentSite, from: AnyAgent, original: AnyHandoff, guard: (agent: AnyAgent) => AnyAgent): AnyHandoff {
+export function guardHandoff(
+  site: AgentSite,
+  from: AnyAgent,
+  original: AnyHandoff,
+  guard: (agent: AnyAgent) => AnyAgent,
+): AnyHandoff {
   const { toolName, toolDescription, inputJsonSchema } = original;
   const identity = identify(toolName, handoffSource, toolDescription, inputJsonSchema);
   const onInvokeHandoff = async (context: RunContext<unknown>, text: string): Promise<AnyAgent> => {
@@ -23,7 +28,11 @@ export function guardHandoff(site: AgentSite, from: AnyAgent, original: AnyHando
     const args = jsonOf(text);
     if (gate === undefined || args === undefined) return from;
     let target: AnyAgent | undefined;
-    const call = callOf({ ...site, identity }, context, { callId, arguments: args, ...(text === '' ? {} : { wire: text }) });
+    const call = callOf({ ...site, identity }, context, {
+      callId,
+      arguments: args,
+      ...(text === '' ? {} : { wire: text }),
+    });
     const outcome = await gate.execute(call, async (copy) => {
       target = (await original.onInvokeHandoff(context, text === '' ? text : JSON.stringify(copy))) as AnyAgent;
       return { assistant: target.name };
@@ -31,7 +40,11 @@ export function guardHandoff(site: AgentSite, from: AnyAgent, original: AnyHando
     if (outcome.status === 'failed') throw outcome.error;
     return outcome.status === 'completed' && target !== undefined ? guard(target) : from;
   };
-  return original.clone({ agent: guard(original.agent as AnyAgent), agentName: original.agentName, onInvokeHandoff }) as AnyHandoff;
+  return original.clone({
+    agent: guard(original.agent as AnyAgent),
+    agentName: original.agentName,
+    onInvokeHandoff,
+  }) as AnyHandoff;
 }
 
 function jsonOf(text: string): unknown {

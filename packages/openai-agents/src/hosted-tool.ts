@@ -3,7 +3,13 @@
  * are named; a hosted MCP server asks this process before every call, and the gate answers.
  * @module
  */
-import { attachClientToolSearchExecutor, getClientToolSearchExecutor, type HostedTool, type RunContext, type Tool } from '@openai/agents';
+import {
+  attachClientToolSearchExecutor,
+  getClientToolSearchExecutor,
+  type HostedTool,
+  type RunContext,
+  type Tool,
+} from '@openai/agents';
 import { answerOf, sentenceFor } from './answer.ts';
 import { callOf, gateFor, notPermitted, type AgentSite } from './call-site.ts';
 
@@ -38,7 +44,8 @@ export function hostedRefusal(tool: HostedTool, allowHosted: readonly string[]):
   const name = hostedName(tool);
   const data = mcpData(tool);
   if (!allowHosted.includes(name)) return `${name} runs at the provider`;
-  if (data !== undefined && data.require_approval !== 'always') return `hosted MCP server ${name} does not require approval for every call`;
+  if (data !== undefined && data.require_approval !== 'always')
+    return `hosted MCP server ${name} does not require approval for every call`;
   return undefined;
 }
 
@@ -53,7 +60,10 @@ interface McpRequest {
 /** The answer of the gate is final: the SDK has no way to say "ask a person" here, so a pending review is a refusal. */
 export function guardHostedMcp(site: AgentSite, tool: HostedTool): HostedTool {
   const server = hostedName(tool);
-  const onApproval = async (context: RunContext<unknown>, item: unknown): Promise<{ approve: boolean; reason?: string }> => {
+  const onApproval = async (
+    context: RunContext<unknown>,
+    item: unknown,
+  ): Promise<{ approve: boolean; reason?: string }> => {
     const { rawItem } = item as McpRequest;
     const data = rawItem?.providerData;
     const callId = data?.id ?? rawItem?.id ?? '';
@@ -65,7 +75,9 @@ export function guardHostedMcp(site: AgentSite, tool: HostedTool): HostedTool {
     const call = callOf({ ...site, identity }, context, { callId, arguments: args, wire: data?.arguments });
     const outcome = await gate.execute(call, () => ({ approve: true }));
     const fresh = outcome.status === 'completed' && !outcome.replayed && answerOf(outcome) !== undefined;
-    return fresh ? { approve: true } : { approve: false, reason: outcome.status === 'completed' ? notPermitted : sentenceFor(outcome) };
+    return fresh
+      ? { approve: true }
+      : { approve: false, reason: outcome.status === 'completed' ? notPermitted : sentenceFor(outcome) };
   };
   return { ...tool, providerData: { ...tool.providerData, on_approval: onApproval } };
 }
@@ -79,12 +91,19 @@ function jsonOf(text: string | undefined): unknown {
 }
 
 /** A client-side tool search answers with tools that the agent was never asked about: they are guarded on the way out. */
-export function guardToolSearch(tool: HostedTool, guard: (found: readonly Tool<unknown>[]) => Tool<unknown>[]): HostedTool {
+export function guardToolSearch(
+  tool: HostedTool,
+  guard: (found: readonly Tool<unknown>[]) => Tool<unknown>[],
+): HostedTool {
   const search = getClientToolSearchExecutor(tool);
   if (search === undefined) return tool;
   const guarded: typeof search = async (input) => {
     const found = await search(input);
-    return guard(found === null || found === undefined ? [] : ((Array.isArray(found) ? found : [found]) as readonly Tool<unknown>[])) as never;
+    return guard(
+      found === null || found === undefined
+        ? []
+        : ((Array.isArray(found) ? found : [found]) as readonly Tool<unknown>[]),
+    ) as never;
   };
   return attachClientToolSearchExecutor({ ...tool }, guarded) as HostedTool;
 }

@@ -13,10 +13,15 @@ import type { GuardOptions } from './call-site.ts';
  * The agent's tools and hand-offs, and those of every agent that it hands off to, each once. Tools of MCP servers are
  * listed when `context` is given, because the servers must be connected and may filter by it.
  */
-export async function inventoryOf(agent: AgentShape, options: GuardOptions & { readonly context?: unknown } = {}): Promise<InventoryTool[]> {
+export async function inventoryOf(
+  agent: AgentShape,
+  options: GuardOptions & { readonly context?: unknown } = {},
+): Promise<InventoryTool[]> {
   const found = new Map<string, InventoryTool>();
   const visited = new Set<object>();
-  await visit(agent as unknown as Agent<unknown>, options, visited, (tool) => found.set(`${tool.source}\n${tool.name}`, tool));
+  await visit(agent as unknown as Agent<unknown>, options, visited, (tool) =>
+    found.set(`${tool.source}\n${tool.name}`, tool),
+  );
   return [...found.values()];
 }
 
@@ -32,14 +37,23 @@ async function visit(
   const entry = (name: string, source: string, why: string | undefined): InventoryTool =>
     why === undefined ? { name, source } : { name, source, ungovernable: why };
   for (const tool of agent.tools as Tool<unknown>[]) {
-    add(entry(nameOf(tool), tool.type === 'hosted_tool' ? 'provider:openai' : 'local', unguarded ?? ungovernable({ site: { options } as never }, tool)));
+    add(
+      entry(
+        nameOf(tool),
+        tool.type === 'hosted_tool' ? 'provider:openai' : 'local',
+        unguarded ?? ungovernable({ site: { options } as never }, tool),
+      ),
+    );
   }
   if ('context' in options) {
-    for (const tool of await agent.getMcpTools(new RunContext(options.context))) add(entry(nameOf(tool), 'mcp', unguarded));
+    for (const tool of await agent.getMcpTools(new RunContext(options.context)))
+      add(entry(nameOf(tool), 'mcp', unguarded));
   }
   for (const handoff of agent.handoffs) {
     const target = ('onInvokeHandoff' in handoff ? handoff.agent : handoff) as Agent<unknown>;
-    add(entry('onInvokeHandoff' in handoff ? handoff.toolName : `transfer_to_${target.name}`, handoffSource, unguarded));
+    add(
+      entry('onInvokeHandoff' in handoff ? handoff.toolName : `transfer_to_${target.name}`, handoffSource, unguarded),
+    );
     await visit(target, options, visited, add);
   }
 }

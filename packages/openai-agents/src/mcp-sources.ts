@@ -11,11 +11,14 @@ const marked = new WeakMap<MCPServer, MCPServer>();
 type Guardrails = NonNullable<FunctionTool<unknown>['inputGuardrails']>;
 
 /** `agent.getMcpTools`, with every server replaced by one that marks its tools. */
-export function markedMcpTools(agent: Agent<unknown>, getMcpTools: Agent<unknown>['getMcpTools']): Agent<unknown>['getMcpTools'] {
+export function markedMcpTools(agent: Agent<unknown>): Agent<unknown>['getMcpTools'] {
+  const getMcpTools = Reflect.get(agent, 'getMcpTools');
   return async (context: RunContext<unknown>, ...rest) => {
-    const servers = { mcpServers: { value: agent.mcpServers.map(markServer) } };
+    const servers = agent.mcpServers.map(markServer);
     // The agent itself for the SDK, but for this one member.
-    const view = new Proxy(agent, { get: (target, name) => (name === 'mcpServers' ? servers.mcpServers.value : Reflect.get(target, name, target)) });
+    const view = new Proxy(agent, {
+      get: (target, name): unknown => (name === 'mcpServers' ? servers : Reflect.get(target, name, target)),
+    });
     return getMcpTools.call(view, context, ...rest);
   };
 }
@@ -32,7 +35,11 @@ export function takeMark(tool: Tool<unknown>): { readonly tool: Tool<unknown>; r
 function markServer(server: MCPServer): MCPServer {
   const known = marked.get(server);
   if (known !== undefined) return known;
-  const mark: Guardrails[number] = { type: 'tool_input', name: 'countersign', run: async () => ({ behavior: { type: 'allow' } }) } as never;
+  const mark: Guardrails[number] = {
+    type: 'tool_input',
+    name: 'countersign',
+    run: async () => ({ behavior: { type: 'allow' } }),
+  } as never;
   marks.set(mark, server.name);
   const proxy = new Proxy(server, {
     get(target, name) {

@@ -29,7 +29,8 @@ export function originalParser(
   parsed: (value: unknown) => void,
 ): OriginalParser {
   const known = new WeakMap<object, Prepared>();
-  const parse = (text: string): Prepared | undefined => prepareFunctionToolInput({ invoke: original.invoke, needsApproval: still() }, text);
+  const parse = (text: string): Prepared | undefined =>
+    prepareFunctionToolInput({ invoke: original.invoke, needsApproval: still() }, text);
   const refuse = (): Prepared | undefined => parse('');
   const prepare = (value: unknown): Prepared | undefined => {
     const before = isObject(value) ? known.get(value) : undefined;

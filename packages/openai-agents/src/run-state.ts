@@ -36,7 +36,8 @@ interface Serializable {
  */
 export function signRunState(state: Serializable, key: Uint8Array, options: SignRunStateOptions = {}): string {
   const { ttlMs = hour, now = Date.now() } = options;
-  if (!(ttlMs > 0 && Number.isFinite(ttlMs))) throw new ConfigurationError('`ttlMs` must be a positive number of milliseconds');
+  if (!(ttlMs > 0 && Number.isFinite(ttlMs)))
+    throw new ConfigurationError('`ttlMs` must be a positive number of milliseconds');
   const expiry = String(Math.floor(now + ttlMs));
   const text = state.toString();
   return `${version}.${expiry}.${sign(key, expiry, text).toString('base64url')}.${text}`;
@@ -55,13 +56,21 @@ export async function resumeRunState<A extends AgentShape>(
 ): Promise<RunState<ContextOf<A>, A & Agent<ContextOf<A>>>> {
   if (!isGuardedAgent(agent)) throw new ConfigurationError('resumeRunState needs the agent that guardAgent answered');
   const text = verify(signed, options);
-  const state = await RunState.fromStringWithContext(agent as unknown as Agent<unknown>, text, new RunContext<unknown>(options.context), {
-    contextStrategy: 'replace',
-  });
+  const state = await RunState.fromStringWithContext(
+    agent as unknown as Agent<unknown>,
+    text,
+    new RunContext<unknown>(options.context),
+    {
+      contextStrategy: 'replace',
+    },
+  );
   return state as unknown as RunState<ContextOf<A>, A & Agent<ContextOf<A>>>;
 }
 
-function verify(signed: string, { key, now = Date.now() }: { readonly key: Uint8Array; readonly now?: number }): string {
+function verify(
+  signed: string,
+  { key, now = Date.now() }: { readonly key: Uint8Array; readonly now?: number },
+): string {
   const [tag, expiry = '', signature = ''] = signed.split('.', 3);
   const text = signed.slice(`${tag}.${expiry}.${signature}.`.length);
   const given = Buffer.from(signature, 'base64url');
@@ -74,6 +83,7 @@ function verify(signed: string, { key, now = Date.now() }: { readonly key: Uint8
 }
 
 function sign(key: Uint8Array, expiry: string, text: string): Buffer {
-  if (!(key.length >= 32)) throw new ConfigurationError(`the key of run states must have at least 32 bytes, got ${key.length}`);
+  if (!(key.length >= 32))
+    throw new ConfigurationError(`the key of run states must have at least 32 bytes, got ${key.length}`);
   return createHmac('sha256', key).update(`countersign/run-state/1\n${expiry}\n`).update(text).digest();
 }

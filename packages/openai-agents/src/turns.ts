@@ -52,7 +52,10 @@ export function createTurns(agentName: string, serverSide: boolean): Turns {
     },
     place(context, callId) {
       const run = context === undefined ? undefined : runOf(context);
-      return { step: `${agentName.slice(0, 200)}#${run === undefined ? 0 : occurrenceOf(run, callId)}`, origin: run?.live === true ? 'model' : 'resume' };
+      return {
+        step: `${agentName.slice(0, 200)}#${run === undefined ? 0 : occurrenceOf(run, callId)}`,
+        origin: run?.live === true ? 'model' : 'resume',
+      };
     },
   };
 }

@@ -34,7 +34,13 @@ describe('several processes', () => {
       const database = join(folder, 'store.db');
       const state = join(folder, 'state');
       const log = join(folder, 'log');
-      const served = await serve([{ calls: [{ name: 'deploy', id: 'c1', args: { amount: 50 } }] }, 'done', 'done', 'done', 'done']);
+      const served = await serve([
+        { calls: [{ name: 'deploy', id: 'c1', args: { amount: 50 } }] },
+        'done',
+        'done',
+        'done',
+        'done',
+      ]);
       const f = fixture({ store: sqliteStore({ path: database }) });
       onTestFinished(() => f.countersign.close());
       const args = [database, served.model.baseURL, state, log, f.approvals.publicKey.replaceAll('\n', '\\n')];

@@ -24,7 +24,11 @@ const agent = guardAgent(
   new Agent({ name: 'A', tools: [recording('deploy', ran)] }),
   countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' }),
 );
-const runner = new Runner({ modelProvider: new OpenAIProvider({ baseURL, apiKey: 'k' }), model: 'gpt-4o', tracingDisabled: true });
+const runner = new Runner({
+  modelProvider: new OpenAIProvider({ baseURL, apiKey: 'k' }),
+  model: 'gpt-4o',
+  tracingDisabled: true,
+});
 if (existsSync(stateFile)) {
   const state = await resumeRunState(agent, readFileSync(stateFile, 'utf8'), { key, context: undefined });
   for (const item of state.getInterruptions()) state.approve(item);

@@ -57,7 +57,8 @@ export function fixture(input: FixtureOptions = {}): Fixture {
     ...input.options,
   };
   const countersign = createCountersign(options);
-  const pending = async (): Promise<readonly string[]> => (await store.approvals('acme', { state: 'pending' })).map(({ id }) => id);
+  const pending = async (): Promise<readonly string[]> =>
+    (await store.approvals('acme', { state: 'pending' })).map(({ id }) => id);
   return {
     countersign,
     approvals,
@@ -80,7 +81,10 @@ export interface Served {
 }
 
 /** The real runner and the real provider, over HTTP. */
-export async function serve(turns: readonly ScriptedTurn[], options: { readonly useResponses?: boolean } & ConstructorParameters<typeof Runner>[0] = {}): Promise<Served> {
+export async function serve(
+  turns: readonly ScriptedTurn[],
+  options: { readonly useResponses?: boolean } & ConstructorParameters<typeof Runner>[0] = {},
+): Promise<Served> {
   const { useResponses = true, ...config } = options;
   const model = await scriptedModel(turns);
   onTestFinished(() => model.close());
@@ -91,7 +95,10 @@ export async function serve(turns: readonly ScriptedTurn[], options: { readonly 
 /** What the model was told of its calls: the results in the last request, by call id. */
 export function resultsIn(served: Served): Readonly<Record<string, string>> {
   const last = served.model.requests().at(-1);
-  const items = (JSON.parse(last?.body ?? '{}') as { input?: { type?: string; call_id?: string; output?: unknown }[] }).input ?? [];
+  const items =
+    (JSON.parse(last?.body ?? '{}') as { input?: { type?: string; call_id?: string; output?: unknown }[] }).input ?? [];
   const outputs = items.filter(({ type }) => type?.endsWith('_output'));
-  return Object.fromEntries(outputs.map(({ call_id, output }) => [call_id ?? '', typeof output === 'string' ? output : JSON.stringify(output)]));
+  return Object.fromEntries(
+    outputs.map(({ call_id, output }) => [call_id ?? '', typeof output === 'string' ? output : JSON.stringify(output)]),
+  );
 }

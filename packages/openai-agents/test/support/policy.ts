@@ -17,7 +17,12 @@ export const document: PolicyDocument = {
       capability: 'tickets:refund:create',
       risk: 'low',
       arguments: { type: 'object', properties: { amount: { type: 'number', maximum: 1000 } }, required: ['amount'] },
-      when: [{ arguments: { type: 'object', properties: { amount: { type: 'number', exclusiveMinimum: 100 } } }, risk: 'high' }],
+      when: [
+        {
+          arguments: { type: 'object', properties: { amount: { type: 'number', exclusiveMinimum: 100 } } },
+          risk: 'high',
+        },
+      ],
     },
     vault: { capability: 'vault:secret:read', risk: 'low' },
     helper: { capability, risk: 'low', orchestrates: true },
@@ -37,6 +42,9 @@ export const document: PolicyDocument = {
     secret: { capability, risk: 'low', credential: { service: 'mail', scope: { send: true }, ttl: '1m' } },
   },
   grants: { basics: [capability, 'tickets:note:create', 'tickets:refund:create', 'deploy:staging:create'] },
-  agents: { support: { owner: 'user:alice', include: ['basics'] }, reader: { owner: 'user:alice', capabilities: [capability] } },
+  agents: {
+    support: { owner: 'user:alice', include: ['basics'] },
+    reader: { owner: 'user:alice', capabilities: [capability] },
+  },
   users: { alice: { include: ['basics'] }, bob: { include: ['basics'] } },
 };
