@@ -2,8 +2,6 @@
  * Guarded copies of tools: the only place that every way to a tool passes through.
  * @module
  */
-// Without it nested calls lose their callbacks where only `@langchain/core` is loaded.
-import '@langchain/core/context';
 import { ConfigurationError, runnable, ToolNotGovernable, type RunnableTool } from '@countersign/core';
 import type { CallbackManagerForToolRun } from '@langchain/core/callbacks/manager';
 import { patchConfig, type RunnableToolLike } from '@langchain/core/runnables';

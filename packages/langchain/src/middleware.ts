@@ -3,7 +3,7 @@
  * errors that agents without such middleware have.
  * @module
  */
-import { CountersignError, resolveGate } from '@countersign/core';
+import { CountersignError, resolveGate, ToolNotGovernable } from '@countersign/core';
 import { getContextVariable, registerConfigureHook, setContextVariable } from '@langchain/core/context';
 import { ToolMessage } from '@langchain/core/messages';
 import { isGraphBubbleUp } from '@langchain/langgraph';
@@ -27,7 +27,10 @@ export interface MiddlewareOptions extends GuardOptions {
   readonly toolErrors?: 'message' | 'throw';
 }
 
-/** Put it first in `middleware`: so it sees the tools before the others, and what they make of a pause after them. */
+/**
+ * First in `middleware` it sees what the others make of a pause: a retry would take it for an error. Last it sees the
+ * tools, arguments and offers as the others left them. Wherever it is, a raw tool that comes in behind it is not run.
+ */
 export function countersignMiddleware(source: ToolGateSource, options: MiddlewareOptions = {}): AgentMiddleware {
   const guardedTools = new WeakMap<object, AnyTool>();
   const guard = (tool: AnyTool): AnyTool => {
@@ -104,6 +107,14 @@ function becomesMessage(
 
 /** In the words of the tool node of `createAgent`. */
 function errorMessage(error: unknown, call: { readonly id?: string | undefined; readonly name: string }): ToolMessage {
-  const content = error instanceof CountersignError ? error.message : `${String(error)}\n Please fix your mistakes.`;
+  const content =
+    error instanceof CountersignError ? refusalOf(error, call.name) : `${String(error)}\n Please fix your mistakes.`;
   return new ToolMessage({ content, tool_call_id: call.id ?? '', name: call.name, status: 'error' });
+}
+
+/** The handler that stops a raw tool knows only the name that a config gave to the run. */
+function refusalOf(error: CountersignError, toolName: string): string {
+  return error instanceof ToolNotGovernable
+    ? `The tool "${toolName}" is not guarded, so it was not run.`
+    : error.message;
 }

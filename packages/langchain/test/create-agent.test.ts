@@ -184,7 +184,7 @@ describe('the middleware', () => {
       await run([swap]);
       expect(box.runs).toEqual(['wipe:1']);
       const stopped = await run([countersignMiddleware(f.source) as never, swap]);
-      expect(results(stopped as never)).toEqual([expect.stringContaining('not guarded')]);
+      expect(results(stopped as never)).toEqual(['c_0_0 error The tool "read" is not guarded, so it was not run.']);
       expect(box.runs).toEqual(['wipe:1']);
     },
   );
