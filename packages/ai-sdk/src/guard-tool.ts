@@ -5,6 +5,7 @@
 import {
   ConfigurationError,
   currentCall,
+  notPermitted,
   resolveGate,
   resultOf,
   runnable,
@@ -139,7 +140,7 @@ function resolve({ source, name }: Site, { toolCallId, context }: CallOptions): 
 async function requireGate(site: Site, options: CallOptions): Promise<Gate> {
   const gate = await resolve(site, options);
   if (gate === undefined)
-    throw new UnauthorizedToolCall('This call is not permitted. Do not retry it; continue without it.');
+    throw new UnauthorizedToolCall(notPermitted);
   return gate;
 }
 

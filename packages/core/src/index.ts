@@ -87,6 +87,7 @@ export { createKeyFile, readKeyFile, readPrivateFile } from './key-file.ts';
 export type { Consent, Credential, CredentialProvider, Lease, LeaseRequest } from './lease/lease.ts';
 
 export { argumentsDigest } from './execute/arguments-digest.ts';
+export { notPermitted } from './messages.ts';
 export { requireCapability, resultOf } from './execute/require-capability.ts';
 export { plainCodec } from './execute/codec.ts';
 export type { ResultCodec } from './execute/codec.ts';

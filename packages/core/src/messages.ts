@@ -5,7 +5,8 @@
  */
 import type { ApprovalMode, ReasonCode } from './call.ts';
 
-const notPermitted = 'This call is not permitted. Do not retry it; continue without it.';
+/** What a model is told of a call that nobody here may make. */
+export const notPermitted = 'This call is not permitted. Do not retry it; continue without it.';
 const notNow = 'This call could not be checked, so it was not run. Nothing was executed.';
 
 const messages: Readonly<Record<ReasonCode, string>> = {

@@ -2,7 +2,7 @@
  * An outcome as LangChain's tools answer: a message where a model waits for one, else a value or an error.
  * @module
  */
-import { resultOf, UnauthorizedToolCall, type Outcome } from '@countersign/core';
+import { notPermitted, resultOf, UnauthorizedToolCall, type Outcome } from '@countersign/core';
 import { ToolMessage } from '@langchain/core/messages';
 import { isGraphInterrupt } from '@langchain/langgraph';
 
@@ -13,7 +13,6 @@ export interface Asker {
   readonly artifact: boolean;
 }
 
-const notPermitted = 'This call is not permitted. Do not retry it; continue without it.';
 const withoutId = 'The call has no id, so it was not run.';
 const pausedInside =
   'The tool paused after it had begun, and may not be entered again, so it was stopped. Only a tool that its policy ' +

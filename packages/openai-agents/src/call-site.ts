@@ -48,8 +48,6 @@ export interface ToolSite extends AgentSite {
   readonly identity: ToolIdentity;
 }
 
-export const notPermitted = 'This call is not permitted. Do not retry it; continue without it.';
-
 /** Never rejects; `undefined` means deny. */
 export function gateFor(
   site: AgentSite,

@@ -3,7 +3,7 @@
  * id. The call is known from the event that the SDK emits just before, by the very object that the executor gets.
  * @module
  */
-import type { Outcome } from '@countersign/core';
+import { notPermitted, type Outcome } from '@countersign/core';
 import {
   computerTool,
   type ApplyPatchTool,
@@ -13,7 +13,7 @@ import {
   type ShellTool,
 } from '@openai/agents';
 import { pausesFor, sentenceFor } from './answer.ts';
-import { callOf, gateFor, notPermitted, type ToolSite } from './call-site.ts';
+import { callOf, gateFor, type ToolSite } from './call-site.ts';
 
 interface StartedCall {
   readonly context: RunContext<unknown>;

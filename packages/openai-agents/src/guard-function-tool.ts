@@ -3,7 +3,7 @@
  * @module
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { runnable, type Body, type ExecuteOptions, type RunnableTool } from '@countersign/core';
+import { notPermitted, runnable, type Body, type ExecuteOptions, type RunnableTool } from '@countersign/core';
 import { ModelBehaviorError, RunContext, tool, type FunctionTool } from '@openai/agents';
 import {
   getFunctionToolApprovalInput,
@@ -12,7 +12,7 @@ import {
 } from '@openai/agents-core/utils/internal';
 import { answerOf, InnerPause, pausesFor } from './answer.ts';
 import { realtimeMembers, runnerMembers } from './approval-members.ts';
-import { callOf, gateFor, notPermitted, type ToolSite } from './call-site.ts';
+import { callOf, gateFor, type ToolSite } from './call-site.ts';
 import { jsonText, originalParser, type OriginalParser, type Prepared } from './original-parser.ts';
 
 type Details = NonNullable<Parameters<FunctionTool<unknown>['invoke']>[2]>;

@@ -3,6 +3,7 @@
  * are named; a hosted MCP server asks this process before every call, and the gate answers.
  * @module
  */
+import { notPermitted } from '@countersign/core';
 import {
   attachClientToolSearchExecutor,
   getClientToolSearchExecutor,
@@ -11,7 +12,7 @@ import {
   type Tool,
 } from '@openai/agents';
 import { answerOf, sentenceFor } from './answer.ts';
-import { callOf, gateFor, notPermitted, type AgentSite } from './call-site.ts';
+import { callOf, gateFor, type AgentSite } from './call-site.ts';
 
 interface McpData {
   readonly type?: unknown;
