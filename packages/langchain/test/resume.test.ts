@@ -1,4 +1,5 @@
 /** Pausing and resuming. What LangGraph does by itself is measured beside what happens behind the gate. */
+import { Secret, type CredentialProvider } from '@countersign/core';
 import { AIMessage, HumanMessage, type BaseMessage } from '@langchain/core/messages';
 import type { StructuredToolInterface } from '@langchain/core/tools';
 import { tool } from '@langchain/core/tools';
@@ -585,3 +586,45 @@ describe('a body that pauses by itself', () => {
     expect(runs).toEqual(['begin']);
   });
 });
+
+verifies(
+  'APR-8',
+  'a missing consent of the user pauses the run with the address to ask at, and the call runs once it is given',
+  async () => {
+    let consented = false;
+    const provider: CredentialProvider = {
+      name: 'oauth',
+      services: ['mail'],
+      maxLifetimeMs: 300_000,
+      revocable: true,
+      findable: true,
+      get: async (request) =>
+        consented
+          ? {
+              credentialId: request.leaseId,
+              secret: new Secret('CANARY-consent-123456'),
+              expiresAt: Date.now() + request.ttlMs,
+            }
+          : { consentUrl: 'https://mail.example/consent' },
+      async provision() {},
+      async revoke() {},
+      async rotate() {},
+    };
+    const f = fixture({ options: { credentials: [provider] } });
+    const box = toolbox();
+    const agent = createAgent({
+      model: new ScriptedChat([{ name: 'leased', args: { x: 1 } }]),
+      tools: guardTools(box.list('leased'), f.source),
+      checkpointer: new MemorySaver(),
+    });
+    const config = thread();
+    const expected = [
+      { value: { kind: 'countersign_consent', service: 'mail', url: 'https://mail.example/consent', tool: 'leased' } },
+    ];
+    expect(interrupts(await agent.invoke(ask, config))).toMatchObject(expected);
+    expect(interrupts(await agent.invoke(wake, config))).toMatchObject(expected);
+    consented = true;
+    expect(results(await agent.invoke(wake, config))).toEqual(['c_0_0 success leased 1 ok']);
+    expect(box.runs).toEqual(['leased:1']);
+  },
+);

@@ -1,7 +1,7 @@
 /** Tools that write down that they ran, and a model that asks for them. */
 import { BaseChatModel } from '@langchain/core/language_models/chat_models';
 import { AIMessage, ToolMessage, type BaseMessage } from '@langchain/core/messages';
-import { tool, type ClientTool, type DynamicStructuredTool } from '@langchain/core/tools';
+import { tool, type DynamicStructuredTool } from '@langchain/core/tools';
 import type { ChatResult } from '@langchain/core/outputs';
 import { z } from 'zod';
 
@@ -94,5 +94,3 @@ export interface Interrupted {
 export function interrupts(state: object): readonly { readonly id: string; readonly value: Record<string, unknown> }[] {
   return ((state as Interrupted).__interrupt__ ?? []) as never;
 }
-
-export type Tools = readonly ClientTool[];
