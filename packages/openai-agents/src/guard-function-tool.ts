@@ -62,7 +62,7 @@ export function guardFunctionTool(
   const descriptors = {
     ...Object.getOwnPropertyDescriptors(original),
     ...members.descriptors,
-    invoke: { value: invoke, enumerable: true },
+    invoke: { value: invoke, enumerable: true, writable: true, configurable: true },
     ...(guarded.orchestrates ? {} : { [runnable]: { value: runnableOf(guarded) } }),
   };
   return Object.create(
@@ -78,7 +78,7 @@ async function execute(
   input: unknown,
   details: Details | undefined,
 ): Promise<unknown> {
-  const prepared = guarded.parser.prepare(input);
+  const prepared = guarded.parser.take(input);
   const value: unknown = prepared?.result.success === true ? prepared.result.value : input;
   // What is not plain data cannot be digested: then the gate decides on the JSON, and the body parses its copy of that.
   const wholly = prepared?.result.success === true && isPlainData(value);
@@ -186,7 +186,9 @@ async function explainInvalid(
   const never: Prepared | undefined = parser.refuse();
   if (never === undefined) throw error;
   const text = details?.toolCall?.arguments ?? '';
-  prepareFor(own, never, text, { success: false, error: error.originalError ?? error });
+  // Without details the SDK has redacted this input, and it stays so whatever the settings are by now.
+  const disposition = details === undefined ? { disposition: { redacted: true } } : {};
+  prepareFor(own, { ...never, ...disposition }, text, { success: false, error: error.originalError ?? error });
   return (await original.invoke(context, text, own)) as string;
 }
 

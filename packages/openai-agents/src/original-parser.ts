@@ -10,11 +10,16 @@ import { prepareFunctionToolInput, type FunctionToolPreparedInput } from '@opena
 export type Prepared = FunctionToolPreparedInput;
 type Parameters = NonNullable<globalThis.Parameters<typeof tool>[0]['parameters']>;
 
+/** Parsed inputs of calls that were not executed yet. */
+const maxKept = 100;
+
 export interface OriginalParser {
   /** For `tool({ parameters })`. */
   readonly parameters: Parameters;
-  /** What the original's parser makes of the JSON value that the model sent; parses at most once per value. */
+  /** What the original's parser makes of the JSON value that the model sent. Kept, because the SDK hands on copies. */
   prepare(value: unknown): Prepared | undefined;
+  /** The same, for the one execution that it is for. */
+  take(value: unknown): Prepared | undefined;
   /** A preparation that belongs to the original, for input that must not be parsed again. */
   refuse(): Prepared | undefined;
 }
@@ -28,30 +33,43 @@ export function originalParser(
   still: () => FunctionTool<unknown>['needsApproval'],
   parsed: (value: unknown) => void,
 ): OriginalParser {
-  const known = new WeakMap<object, Prepared>();
+  const latest = new Map<string, Prepared>();
   const parse = (text: string): Prepared | undefined =>
     prepareFunctionToolInput({ invoke: original.invoke, needsApproval: still() }, text);
   const refuse = (): Prepared | undefined => parse('');
-  const prepare = (value: unknown): Prepared | undefined => {
-    const before = isObject(value) ? known.get(value) : undefined;
-    if (before !== undefined) return before;
+  const refused = (error: unknown): Prepared | undefined => {
+    const prepared = refuse();
+    return prepared && { ...prepared, result: { success: false, error } };
+  };
+  /** @param known what an earlier look at the same input found, where it may be used */
+  const look = (value: unknown, known: (text: string) => Prepared | undefined, keep: boolean): Prepared | undefined => {
     try {
-      return parse(jsonText(value));
+      const text = jsonText(value);
+      const prepared = known(text) ?? parse(text);
+      latest.delete(text);
+      if (keep && prepared?.result.success === true) latest.set(text, prepared);
+      const [oldest] = latest.size > maxKept ? latest.keys() : [];
+      if (oldest !== undefined) latest.delete(oldest);
+      return prepared;
     } catch (error) {
-      const refused = refuse();
-      return refused && { ...refused, result: { success: false, error } };
+      return refused(error);
     }
   };
+  const earlier = (text: string): Prepared | undefined => latest.get(text);
   const validate = (value: unknown): { value: unknown } => {
-    const prepared = prepare(value);
+    const prepared = look(value, () => undefined, true);
     parsed(value);
     if (prepared?.result.success === false) throw prepared.result.error;
-    if (prepared !== undefined && isObject(value)) known.set(value, prepared);
     return { value };
   };
   const schema = (): object => ({ type: 'object', properties: {}, required: [], additionalProperties: false });
   const standard = { version: 1, vendor: 'countersign', validate, jsonSchema: { input: schema, output: schema } };
-  return { parameters: { '~standard': standard } as unknown as Parameters, prepare, refuse };
+  return {
+    parameters: { '~standard': standard } as unknown as Parameters,
+    prepare: (value) => look(value, earlier, true),
+    take: (value) => look(value, earlier, false),
+    refuse,
+  };
 }
 
 /** JSON that `JSON.parse` read, as text again. Numbers out of range would silently become `null`. */
@@ -60,8 +78,4 @@ export function jsonText(value: unknown): string {
     if (typeof member === 'number' && !Number.isFinite(member)) throw new TypeError('a number is out of range');
     return member;
   });
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }

@@ -383,7 +383,7 @@ describe('an asynchronous review', () => {
       const worker = f.countersign.worker({ tools: await runnableTools(agent, undefined) });
       expect([await worker.tick(), await worker.tick()]).toEqual([1, 0]);
       expect(ran).toEqual([{ amount: 3 }]);
-      expect(await f.countersign.inbox({ tenant: 'acme', run: 'run-1' })).toMatchObject([
+      expect(await f.countersign.inbox({ tenant: 'acme', user: 'alice', run: 'run-1' })).toMatchObject([
         { outcome: { status: 'completed', result: 'note ran with 3' } },
       ]);
     },
