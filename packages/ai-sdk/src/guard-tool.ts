@@ -43,7 +43,11 @@ interface CallOptions {
   readonly messages: ModelMessage[];
   readonly context?: unknown;
   readonly abortSignal?: AbortSignal | undefined;
+  readonly [pausedByRequest]?: boolean;
 }
+
+/** Tells a guarded `needsApproval` that the request's own rules pause the call, whatever it answers. */
+export const pausedByRequest: unique symbol = Symbol.for('countersign/1/ai-sdk/paused-by-request') as never;
 
 type RawExecute = (input: unknown, options: CallOptions) => unknown;
 
@@ -107,7 +111,7 @@ async function* streamGuarded(site: Site, input: unknown, options: CallOptions):
  * and an asynchronous review answer false, so that `execute` explains them to the model. Never rejects.
  */
 async function needsApproval(site: Site, input: unknown, options: CallOptions): Promise<boolean> {
-  const own = await ownNeedsApproval(site, input, options);
+  const own = options[pausedByRequest] === true || (await ownNeedsApproval(site, input, options));
   try {
     const gate = await resolve(site, options);
     if (gate === undefined) return own;
@@ -139,8 +143,7 @@ function resolve({ source, name }: Site, { toolCallId, context }: CallOptions): 
 
 async function requireGate(site: Site, options: CallOptions): Promise<Gate> {
   const gate = await resolve(site, options);
-  if (gate === undefined)
-    throw new UnauthorizedToolCall(notPermitted);
+  if (gate === undefined) throw new UnauthorizedToolCall(notPermitted);
   return gate;
 }
 

@@ -4,6 +4,7 @@
  */
 export { guardTools } from './guard-tools.ts';
 export type { GuardToolsOptions } from './guard-tools.ts';
+export { guardToolApproval } from './guard-tool-approval.ts';
 export type { ToolContext } from './guard-tool.ts';
 export { guardModel } from './guard-model.ts';
 export type { GuardModelOptions, ModelContext } from './guard-model.ts';

@@ -16,7 +16,7 @@ import {
 } from 'ai';
 import { MockLanguageModelV4 } from 'ai/test';
 import { z } from 'zod';
-import { detectUnguarded, guardModel, guardTools, inventoryOf } from '../src/index.ts';
+import { detectUnguarded, guardModel, guardToolApproval, guardTools, inventoryOf } from '../src/index.ts';
 
 declare const gate: Gate;
 declare const countersign: Countersign;
@@ -97,3 +97,16 @@ await generateText({
   telemetry: { integrations: [detectUnguarded()] },
   prompt: '',
 });
+
+const toolApproval = guardToolApproval(guarded, {
+  add: 'user-approval',
+  contextual: (_input, { toolContext }) => (toolContext.tenant === 'acme' ? 'approved' : undefined),
+});
+await generateText({ model, tools: guarded, toolsContext, toolApproval, prompt: '' });
+new ToolLoopAgent({ model, tools: guarded, toolsContext, toolApproval });
+const general = guardToolApproval(guarded, ({ toolCall }) => (toolCall.toolName === 'add' ? 'denied' : undefined));
+streamText({ model, tools: guarded, toolsContext, toolApproval: general, prompt: '' });
+// @ts-expect-error a rule for a tool that is not there
+guardToolApproval(guarded, { nope: 'denied' });
+// @ts-expect-error a status that does not exist
+guardToolApproval(guarded, { add: 'deny' });
