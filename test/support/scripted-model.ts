@@ -10,7 +10,7 @@ export interface ScriptedCall {
   readonly name: string;
   /** A text is sent as it is, also when it is not JSON. */
   readonly args?: unknown;
-  /** Default: `call_<turn>_<index>`. Ids may repeat. */
+  /** Default: `call_<turn>_<index>`. Ids may repeat, and may be empty where nothing is streamed. */
   readonly id?: string;
 }
 
@@ -93,6 +93,9 @@ export async function scriptedModel(
   };
 }
 
+/** What stands for an empty id on the way through the mock, which would make one up. */
+const noId = 'call-without-id';
+
 async function forward(
   target: string,
   requests: WireRequest[],
@@ -110,8 +113,10 @@ async function forward(
       headers: { 'content-type': 'application/json' },
       ...(body === '' ? {} : { body }),
     });
-    outgoing.writeHead(response.status, { 'content-type': response.headers.get('content-type') ?? 'application/json' });
-    if (response.body !== null) for await (const chunk of response.body) outgoing.write(chunk);
+    const type = response.headers.get('content-type') ?? 'application/json';
+    outgoing.writeHead(response.status, { 'content-type': type });
+    if (type.startsWith('application/json')) outgoing.write((await response.text()).replaceAll(noId, ''));
+    else if (response.body !== null) for await (const chunk of response.body) outgoing.write(chunk);
     outgoing.end();
   } catch {
     outgoing.destroy();
@@ -140,7 +145,7 @@ function responseOf(reply: ScriptedReply, turn: number): FixtureResponse {
   if ('error' in reply) return failure(reply.error, reply.status ?? 500);
   const toolCalls = (reply.calls ?? []).map(({ name, args, id }, index) => ({
     name,
-    id: id ?? `call_${turn}_${index}`,
+    id: id === '' ? noId : (id ?? `call_${turn}_${index}`),
     arguments: typeof args === 'string' ? args : JSON.stringify(args ?? {}),
   }));
   if (toolCalls.length === 0) return { content: reply.text ?? '' };

@@ -1,0 +1,71 @@
+/**
+ * The contract of the adapters: the same cases on every framework. Each test also measures what the framework's own
+ * approval does, and compares both with docs/conformance.md: `npm run conformance` writes it anew.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readDocument, versionOf } from '../../conformance/document.ts';
+import { cellName, readTable, renderTable } from '../../conformance/table.ts';
+import { verifies } from '../verifies.ts';
+import { approvalCases, pauseCases } from './approval-cases.ts';
+import { callCases } from './call-cases.ts';
+import { cases, type Case } from './cases.ts';
+import { columns, frameworks, type Framework } from './harness.ts';
+import { inputCases } from './input-cases.ts';
+import { openBench, type Bench } from './measure.ts';
+import { namedCases, whyNotApplicable } from './not-applicable.ts';
+import { pathCases, pathPauseCases } from './path-cases.ts';
+import { broken, words } from './words.ts';
+
+const documented = readTable(readDocument());
+const timeout = 120_000;
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+});
+afterAll(() => bench.close());
+
+async function keeps(theCase: Case, framework: Framework): Promise<void> {
+  for (const column of columns) {
+    const reason = whyNotApplicable(theCase.id, framework, column);
+    const seen = reason === undefined ? await bench.measure(theCase, framework, column) : undefined;
+    if (seen !== undefined && column === 'guarded') expect(broken(theCase, seen)).toEqual([]);
+    const cell = seen === undefined ? `not applicable: ${reason}` : words(theCase, seen);
+    expect(cell, `${column} in docs/conformance.md`).toBe(documented.get(cellName(theCase.id, framework, column)));
+  }
+}
+
+describe.each(frameworks)('%s', (framework) => {
+  for (const each of callCases) verifies(['ADP-4', 'ADP-6'], each.id, () => keeps(each, framework), { timeout });
+  for (const each of pauseCases) verifies(['ADP-4', 'APR-8'], each.id, () => keeps(each, framework), { timeout });
+  for (const each of approvalCases) verifies(['ADP-4', 'APR-5'], each.id, () => keeps(each, framework), { timeout });
+  for (const each of pathCases) verifies(['ADP-4'], each.id, () => keeps(each, framework), { timeout });
+  for (const each of pathPauseCases) verifies(['ADP-4', 'APR-8'], each.id, () => keeps(each, framework), { timeout });
+  for (const each of inputCases) verifies(['ADP-4', 'REL-4'], each.id, () => keeps(each, framework), { timeout });
+
+  verifies(
+    'ADP-5',
+    'the inventory names what is governed and what is not, and a tool that runs past the gate is refused at start-up',
+    async () => {
+      expect(await bench.inventory(framework, ['read', 'unmapped', 'search'])).toEqual({
+        governed: ['read'],
+        ungoverned: ['unmapped', 'web_search'],
+        guarding: 'ToolNotGovernable',
+      });
+    },
+    { timeout },
+  );
+});
+
+describe('docs/conformance.md', () => {
+  test('names every case, and these versions', () => {
+    const cell = (...name: Parameters<typeof cellName>): string => documented.get(cellName(...name)) ?? 'missing';
+    expect(readDocument()).toBe(renderTable(cell, versionOf));
+  });
+
+  test('only cases that exist are excused', () => {
+    const known = new Set(cases.map(({ id }) => id));
+    expect(namedCases.filter((name) => !known.has(name))).toEqual([]);
+    expect(known.size).toBe(cases.length);
+  });
+});
