@@ -205,6 +205,15 @@ describe('a blocking review', () => {
     expect((await vault.runner.run(agent(), 'go')).interruptions).toEqual([]);
   });
 
+  test('nobody is asked about a call that would be denied anyway', async () => {
+    const agent = guardAgent(
+      new Agent({ name: 'A', tools: [recording('pay', [], { needsApproval: true })] }),
+      fixture().gate,
+    );
+    const served = await serve([calls('pay', 5000), 'done']);
+    expect((await served.runner.run(agent, 'go')).interruptions).toEqual([]);
+  });
+
   verifies(
     'ADP-2',
     'alwaysApprove widens nothing: later calls need their own approval; natively any arguments run',

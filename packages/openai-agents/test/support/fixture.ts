@@ -18,7 +18,7 @@ import { document } from './policy.ts';
 
 export { recording } from './tools.ts';
 
-export const carol = 'carol-token';
+const carol = 'carol-token';
 
 export interface Fixture {
   readonly countersign: Countersign;
