@@ -44,6 +44,8 @@ const config: KnipConfig = {
         'conformance/run.ts',
         'test/support/fixture.config.ts',
         'test/support/*.fixture.ts',
+        // Loaded by the test runner of another checkout.
+        'test/upstream/*/*.ts',
       ],
       project: ['*.ts', 'scripts/**', '{test,examples,bench,conformance}/**/*.ts'],
     },
