@@ -49,6 +49,7 @@ export type ReasonCode =
   | 'constraint_failed'
   | 'arguments_invalid'
   | 'call_malformed'
+  | 'call_aborted'
   | 'call_id_reused'
   | 'call_never_made'
   | 'authorizer_failed'

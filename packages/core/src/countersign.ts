@@ -5,7 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
 import type { ApprovalChannel } from './approve/approve.ts';
-import { createApprovalRuns, type ApprovalRuns } from './approve/run-approved.ts';
+import { createApprovalRuns, findTool, type ApprovalRuns, type RunnableTools } from './approve/run-approved.ts';
 import { createVoteVerifier } from './approve/votes.ts';
 import { createWorker, type Worker, type WorkerOptions } from './approve/worker.ts';
 import type { Authorizer, UserDirectory } from './authorize/authorize.ts';
@@ -57,6 +57,8 @@ export interface ApprovalOptions {
   readonly channels?: readonly ApprovalChannel[];
   /** Pending approvals that one run may have; one more is denied. Default 20. */
   readonly maxPendingPerRun?: number;
+  /** Pending approvals that one user may have in all runs together. Default 100. */
+  readonly maxPendingPerUser?: number;
 }
 
 export interface TimeoutOptions {
@@ -85,14 +87,22 @@ export interface Countersign {
   ): Result;
   readonly approvals: ApprovalRuns;
   worker(options: WorkerOptions): Worker;
-  /** What became of the asynchronous calls of a run. Untrusted data: never put it into system or user messages. */
-  inbox(input: { readonly tenant: string; readonly run: string }): Promise<readonly InboxEntry[]>;
+  /** What became of the asynchronous calls that this user made in this run. Untrusted data: never put it into system or user messages. */
+  inbox(input: InboxInput): Promise<readonly InboxEntry[]>;
   /** Which of these tools the policy governs in a tenant, and which it does not. */
   inventory(tenant: string, tools: readonly InventoryTool[]): Inventory;
   readonly ledger: Ledger;
   /** Expires approvals and sweeps leases; run it by a timer or cron. Nothing depends on it for safety. */
   maintain(): Promise<Maintained>;
   close(): Promise<void>;
+}
+
+export interface InboxInput {
+  readonly tenant: string;
+  readonly user: string;
+  readonly run: string;
+  /** The tools that ran, where their results are not plain JSON. */
+  readonly tools?: RunnableTools;
 }
 
 export interface InboxEntry {
@@ -132,9 +142,9 @@ export function createCountersign(options: CountersignOptions): Countersign {
       if (isGate(scope)) return withinScope(scope, task);
       return withinScope('principal' in scope ? gateOf(scope) : gateOf({ principal: scope, run: newRun() }), task);
     },
-    approvals: createApprovalRuns(runtime, (input) => createPrincipal(input, owner)),
-    worker: (workerOptions) => createWorker(runtime, (input) => createPrincipal(input, owner), workerOptions),
-    inbox: ({ tenant, run }) => readInbox(runtime, requireId('tenant', tenant), requireId('run', run)),
+    approvals: createApprovalRuns(runtime, owner),
+    worker: (workerOptions) => createWorker(runtime, owner, workerOptions),
+    inbox: (input) => readInbox(runtime, input),
     inventory: (tenant, tools) => inventory(options.policy, tenant, tools),
     ledger,
     maintain: () => maintain(runtime),
@@ -142,11 +152,14 @@ export function createCountersign(options: CountersignOptions): Countersign {
   };
 }
 
-function requireOptions({ policy, store, audit }: CountersignOptions): void {
+function requireOptions({ policy, store, audit, approvals }: CountersignOptions): void {
   if (typeof policy?.decide !== 'function')
     throw new ConfigurationError('`policy` must be a policy or another authorizer');
   if (typeof store?.claim !== 'function')
     throw new ConfigurationError('`store` must be a store, for example sqliteStore({ path })');
+  if (approvals !== undefined && approvals.keys.length === 0) {
+    throw new ConfigurationError('`approvals.keys` needs the public key of an approvals service, got none');
+  }
   if (audit?.key === undefined) throw new ConfigurationError('`audit.key` is required, for example readKeyFile(path)');
 }
 
@@ -170,6 +183,7 @@ function createRuntime(options: CountersignOptions): Runtime {
       verifier: createVoteVerifier(approvals.keys),
       channels: approvals.channels ?? [],
       maxPendingPerRun: approvals.maxPendingPerRun ?? 20,
+      maxPendingPerUser: approvals.maxPendingPerUser ?? 100,
       waitMs: timeouts.approvalMs ?? 300_000,
     },
     live: new Set(),
@@ -185,18 +199,19 @@ function createRuntime(options: CountersignOptions): Runtime {
   };
 }
 
-async function readInbox(runtime: Runtime, tenant: string, run: string): Promise<readonly InboxEntry[]> {
-  const calls = await runtime.store.settledAsynchronous(tenant, run);
-  return Promise.all(
-    calls.map(async (call) => {
-      const key = await runtime.sealer.subject(tenant, call.user);
-      const outcome = call.outcome ?? { status: 'failed' as const };
-      return {
-        tool: call.tool.name,
-        callKey: call.key,
-        settledAt: call.settledAt ?? 0,
-        outcome: replayOutcome(key, call, outcome, plainCodec),
-      };
-    }),
-  );
+async function readInbox(
+  runtime: Runtime,
+  { tenant, user, run, tools = {} }: InboxInput,
+): Promise<readonly InboxEntry[]> {
+  requireId('tenant', tenant);
+  requireId('user', user);
+  const key = await runtime.sealer.subject(tenant, user);
+  const calls = await runtime.store.settledAsynchronous(tenant, requireId('run', run));
+  return calls
+    .filter((call) => call.user === user)
+    .map((call) => {
+      const codec = findTool(tools, call.tool)?.codec ?? plainCodec;
+      const { outcome = { status: 'failed' }, settledAt = 0 } = call;
+      return { tool: call.tool.name, callKey: call.key, settledAt, outcome: replayOutcome(key, call, outcome, codec) };
+    });
 }

@@ -9,6 +9,7 @@ import { authorize, raised, recordSeen, redecide } from './authorize/authorize-c
 import type { CheckResult, Outcome, ToolCall } from './call.ts';
 import { claim } from './execute/claim.ts';
 import type { Decoder } from './execute/codec.ts';
+import { confirmClaim } from './execute/confirm-claim.ts';
 import { prepareCall, type PreparedCall } from './execute/prepare-call.ts';
 import { runBody, streamBody, type Body, type ExecuteOptions, type StreamBody } from './execute/run-body.ts';
 import { delegatePrincipal, type Principal } from './identify/principal.ts';
@@ -18,7 +19,7 @@ import { processState } from './process-state.ts';
 import { recordDenial } from './record/record-denial.ts';
 import { openContext, type GateContext } from './gate-context.ts';
 import type { Runtime } from './runtime.ts';
-import { asStop, refusedDecision, type Stop } from './stop.ts';
+import { asStop, denied, refusedDecision, type Stop } from './stop.ts';
 import type { StoredApproval } from './store/store.ts';
 
 export interface CheckOptions {
@@ -85,6 +86,7 @@ async function admit(
   try {
     context = await identify();
     prepared = prepareCall(context.principal, context.run, call);
+    if (options.signal?.aborted === true) throw denied('call_aborted', { callKey: prepared.facts.key });
     return await admitPrepared(context, prepared, options);
   } catch (error) {
     const stopped = asStop(error, prepared?.facts.key);
@@ -93,23 +95,20 @@ async function admit(
   }
 }
 
-/** As `admit`, for a call that was filed earlier and is approved now. It never files another approval. */
+/**
+ * The rest of the pipeline for a call that was filed earlier and is approved now. It never files another approval.
+ * @throws Stop
+ */
 export async function admitApproved(
   context: GateContext,
   call: PreparedCall,
   approval: StoredApproval,
   codec: Decoder | undefined,
-): Promise<Leased | { readonly stopped: Stop }> {
-  try {
-    const granted = approved(context, call, approval);
-    const claimed = await claim(context, call, await redecide(context, call, granted), granted, codec);
-    if (claimed === 'needs_review') throw asStop(undefined, call.facts.key);
-    return await leaseForCall(claimed);
-  } catch (error) {
-    const stopped = asStop(error, call.facts.key);
-    await recordDenial(context, call, stopped);
-    return { stopped };
-  }
+): Promise<Leased> {
+  const granted = approved(context, call, approval);
+  const claimed = await claim(context, call, await redecide(context, call, granted), granted, codec);
+  if (claimed === 'needs_review') throw denied('earlier_outcome_unknown', { callKey: call.facts.key });
+  return leaseForCall(await confirmClaim(claimed));
 }
 
 /** The pipeline. Each stage throws a `Stop` to end the call. */
@@ -118,12 +117,12 @@ async function admitPrepared(context: GateContext, call: PreparedCall, options: 
   const approval = decision.verdict === 'review' ? await approve(context, call, decision, options) : undefined;
   const current = approval === undefined ? decision : await redecide(context, call, approval);
   const claimed = await claim(context, call, current, approval, options.codec);
-  if (claimed !== 'needs_review') return leaseForCall(claimed, options.signal);
+  if (claimed !== 'needs_review') return leaseForCall(await confirmClaim(claimed), options.signal);
 
   const second = await approve(context, call, raised(decision), options);
   const reclaimed = await claim(context, call, await redecide(context, call, second), second, options.codec);
-  if (reclaimed === 'needs_review') throw asStop(undefined, call.facts.key);
-  return leaseForCall(reclaimed, options.signal);
+  if (reclaimed === 'needs_review') throw denied('earlier_outcome_unknown', { callKey: call.facts.key });
+  return leaseForCall(await confirmClaim(reclaimed), options.signal);
 }
 
 async function check(identify: Identify, call: ToolCall, options: CheckOptions = {}): Promise<CheckResult> {
@@ -140,7 +139,8 @@ async function check(identify: Identify, call: ToolCall, options: CheckOptions =
     const approval = await fileApproval(context, prepared, decision);
     if (approval.state !== 'pending') approved(context, prepared, approval);
     const { id, state, mode } = approval;
-    return { decision, approval: { id, state, mode }, message: pendingMessage(mode, id) };
+    const message = state === 'pending' ? pendingMessage(mode, id) : messageFor('permitted');
+    return { decision, approval: { id, state, mode }, message };
   } catch (error) {
     const stopped = asStop(error, prepared?.facts.key);
     if (context !== undefined) await recordDenial(context, prepared ?? call, stopped);

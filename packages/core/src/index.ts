@@ -9,6 +9,7 @@ export type {
   Countersign,
   CountersignOptions,
   InboxEntry,
+  InboxInput,
   TimeoutOptions,
 } from './countersign.ts';
 export type { CheckOptions, Gate } from './gate.ts';
@@ -80,9 +81,15 @@ export type { Worker, WorkerOptions } from './approve/worker.ts';
 export { Secret } from './lease/secret.ts';
 export { currentCall, currentLease } from './lease/ambient.ts';
 export type { CurrentCall } from './lease/ambient.ts';
-export { encryptedFileProvider } from './lease/encrypted-file.ts';
-export { tokenMinter } from './lease/token-minter.ts';
+export { encryptedFileProvider, registerSecret, removeSecret, sealSecretsFile } from './lease/encrypted-file.ts';
+export { memoryRevocationList, tokenMinter } from './lease/token-minter.ts';
+export type { RevocationList, TokenMinterOptions } from './lease/token-minter.ts';
 export { verifyMintedToken } from './lease/verify-minted-token.ts';
+export type { MintedTokenClaims, VerifyMintedTokenInput } from './lease/verify-minted-token.ts';
+export type { EncryptedFileProviderOptions, RegisteredSecret } from './lease/encrypted-file.ts';
+export type { KeyFileOptions } from './key-file.ts';
+export type { Maintained } from './maintain.ts';
+export type { StoredApproval } from './store/store.ts';
 export { createKeyFile, readKeyFile, readPrivateFile } from './key-file.ts';
 export type { Consent, Credential, CredentialProvider, Lease, LeaseRequest } from './lease/lease.ts';
 

@@ -27,6 +27,7 @@ const messages: Readonly<Record<ReasonCode, string>> = {
   constraint_failed: 'This call is not permitted with these arguments.',
   arguments_invalid: 'The arguments of this call are not valid, so it was not run.',
   call_malformed: 'The call is malformed, so it was not run.',
+  call_aborted: 'The call was cancelled before it ran. Nothing was executed.',
   call_id_reused: 'The id of this call was used before with other arguments, so it was not run.',
   call_never_made: 'No such call is waiting, so it was not run.',
   authorizer_failed: notNow,

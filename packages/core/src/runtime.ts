@@ -36,5 +36,6 @@ export interface ApprovalRuntime {
   readonly verifier: VoteVerifier;
   readonly channels: readonly ApprovalChannel[];
   readonly maxPendingPerRun: number;
+  readonly maxPendingPerUser: number;
   readonly waitMs: number;
 }

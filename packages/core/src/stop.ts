@@ -3,6 +3,7 @@
  * @module
  */
 import type { Decision, Outcome, Reason, ReasonCode } from './call.ts';
+import { describeError } from './describe-error.ts';
 import { CountersignError } from './errors.ts';
 import { messageFor } from './messages.ts';
 
@@ -45,7 +46,7 @@ export function asStop(error: unknown, callKey?: string): Stop {
   if (error instanceof Stop) return error;
   return denied(codeOf(error), {
     callKey,
-    detail: error instanceof Error ? `${error.name}: ${error.message}` : 'not an error',
+    detail: describeError(error),
   });
 }
 

@@ -10,6 +10,7 @@ import type { Sealer, SubjectKey } from '../record/sealing.ts';
 import type { ApprovalFilter, Store, StoredApproval, Vote, VoteResult } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
 import { approvalEvent } from './approval-record.ts';
+import { reasonContext, viewApproval, viewUnreadable } from './approval-view.ts';
 import type { ApprovalView, Approver, ApproverDirectory } from './approve.ts';
 import type { VoteSigner } from './votes.ts';
 
@@ -57,23 +58,38 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
     return approval;
   }
 
-  const open = async (approval: StoredApproval): Promise<ApprovalView> =>
-    viewOf(approval, await sealer.subject(approval.call.tenant, approval.call.user), options.clock.now());
+  /** @throws ApprovalConflict when the stored request is not what its digest says */
+  async function open(approval: StoredApproval): Promise<{ readonly view: ApprovalView; readonly key: SubjectKey }> {
+    const key = await sealer.subject(approval.call.tenant, approval.call.user);
+    return { view: viewApproval(approval, key, options.clock.now()), key };
+  }
 
   return {
     async list(credential, filter = {}) {
       const approver = await authenticate(credential);
-      return Promise.all((await store.approvals(approver.tenant, filter)).map(open));
+      const approvals = await store.approvals(approver.tenant, filter);
+      // One that cannot be read (its user was erased, its row was changed) must not hide the others.
+      return Promise.all(
+        approvals.map((approval) =>
+          open(approval).then(
+            ({ view }) => view,
+            () => viewUnreadable(approval),
+          ),
+        ),
+      );
     },
     async show(credential, id) {
-      return open(await find(await authenticate(credential), id));
+      return (await open(await find(await authenticate(credential), id))).view;
     },
     async decide(credential, input) {
       const approver = await authenticate(credential);
       if (input.verdict !== 'approve' && input.verdict !== 'reject')
         throw new ApproverError('a verdict is approve or reject');
       const approval = await find(approver, input.id);
-      const key = await sealer.subject(approval.call.tenant, approval.call.user);
+      // Before anything is signed: what is signed must be what was shown, and what was shown must be what would run.
+      const { view, key } = await open(approval);
+      if (view.requester === approver.id) throw new ApproverError('the requester of a call cannot decide on it');
+      if (view.digest !== input.digest) throw digestMismatch();
       const vote = signVote(options, approval, approver, input, key);
       const result = await store.vote({
         vote,
@@ -82,9 +98,13 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
         now: vote.time,
         records: [options.recorder.draft(voteEvent(approval, approver, input), key)],
       });
-      return viewOf(recorded(result, approval), key, vote.time);
+      return viewApproval(recorded(result, approval), key, vote.time);
     },
   };
+}
+
+function digestMismatch(): ApprovalConflict {
+  return new ApprovalConflict('the digest is not that of the approval: what was shown is not what would run');
 }
 
 function signVote(
@@ -125,7 +145,7 @@ function recorded(result: VoteResult, approval: StoredApproval): StoredApproval 
     case 'requester':
       throw new ApproverError('the requester of a call cannot decide on it');
     case 'digest_mismatch':
-      throw new ApprovalConflict('the digest is not that of the approval: what was shown is not what would run');
+      throw digestMismatch();
     case 'expired':
       throw new ApprovalConflict('the approval has expired');
     case 'not_pending':
@@ -133,46 +153,4 @@ function recorded(result: VoteResult, approval: StoredApproval): StoredApproval 
     default:
       throw new ApprovalConflict(`the store refused the vote: ${String(result.code satisfies never)}`);
   }
-}
-
-function reasonContext(approval: string, approver: string): string {
-  return `approval|${approval}|reason|${approver}`;
-}
-
-/** Context under which revision 1 of the arguments is sealed. */
-export function argumentsContext(approval: string): string {
-  return `approval|${approval}|arguments|1`;
-}
-
-function viewOf(approval: StoredApproval, key: SubjectKey, now: number): ApprovalView {
-  const { call } = approval;
-  const lapsed = approval.state === 'pending' && approval.expiresAt <= now;
-  return {
-    id: approval.id,
-    tenant: call.tenant,
-    state: lapsed ? 'expired' : approval.state,
-    mode: approval.mode,
-    requester: call.user,
-    agent: call.agent,
-    delegation: call.delegation,
-    run: call.run,
-    tool: call.tool.name,
-    source: call.tool.source,
-    capability: approval.capability,
-    risk: approval.risk,
-    policyVersion: approval.policyVersion,
-    arguments: key.open(approval.sealedArguments, argumentsContext(approval.id)),
-    digest: approval.digest,
-    createdAt: approval.createdAt,
-    expiresAt: approval.expiresAt,
-    consumed: approval.consumedAt !== undefined,
-    votes: approval.votes.map((vote) => ({
-      approver: vote.approver,
-      verdict: vote.verdict,
-      time: vote.time,
-      ...(vote.sealedReason === undefined
-        ? {}
-        : { reason: key.open(vote.sealedReason, reasonContext(approval.id, vote.approver)) }),
-    })),
-  };
 }

@@ -44,20 +44,29 @@ export function approvalsHttp(service: ApprovalsService): RequestListener {
 }
 
 async function answer(service: ApprovalsService, request: IncomingMessage): Promise<unknown> {
-  const url = new URL(request.url ?? '/', 'http://localhost');
+  const url = URL.parse(request.url ?? '/', 'http://localhost');
+  if (url === null) throw new BadRequest(400, 'the path is not valid');
   const path = pathForm.exec(url.pathname);
   if (path === null) throw new BadRequest(404, 'no such resource');
   const credential = bearer(request);
   const [, id, decision] = path;
   if (decision !== undefined && id !== undefined) {
     if (request.method !== 'POST') throw new BadRequest(405, 'a decision is made with POST');
-    return service.decide(credential, { id: decodeURIComponent(id), ...(await readDecision(request)) });
+    return service.decide(credential, { id: decoded(id), ...(await readDecision(request)) });
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new BadRequest(405, 'use GET');
-  if (id !== undefined) return service.show(credential, decodeURIComponent(id));
+  if (id !== undefined) return service.show(credential, decoded(id));
   const state = url.searchParams.get('state');
   if (state !== null && !states.has(state)) throw new BadRequest(400, 'unknown state');
   return { approvals: await service.list(credential, state === null ? {} : { state: state as ApprovalState }) };
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new BadRequest(400, 'the path is not valid');
+  }
 }
 
 function bearer(request: IncomingMessage): string {

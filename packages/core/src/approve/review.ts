@@ -13,7 +13,7 @@ import { denied, Stop } from '../stop.ts';
 import type { NewApproval, StoredApproval } from '../store/store.ts';
 import { approvalEvent } from './approval-record.ts';
 import { newApprovalId } from './approval-id.ts';
-import { argumentsContext } from './approvals-service.ts';
+import { argumentsContext } from './approval-view.ts';
 import { waitForDecision } from './wait.ts';
 
 /** High risk blocks; medium is filed and run later. */
@@ -47,6 +47,7 @@ export async function fileApproval(
     now: approval.createdAt,
     approval,
     maxPendingPerRun: approvals.maxPendingPerRun,
+    maxPendingPerUser: approvals.maxPendingPerUser,
     records: [
       context.draft(decisionEvent(call.facts, decision, call.arguments.view)),
       context.draft(approvalEvent({ ...approval, call: call.facts }, 'opened')),
@@ -138,7 +139,8 @@ export async function approve(
   if (approval.state === 'pending' && options.wait === true) {
     const waitMs = context.runtime.approvals?.waitMs ?? 0;
     approval = await waitForDecision(context.runtime.store, approval, waitMs, options.signal);
-    if (approval.state === 'pending') approval = await endApproval(context, approval, 'expired');
+    const gaveUp = options.signal?.aborted === true;
+    if (approval.state === 'pending' && !gaveUp) approval = await endApproval(context, approval, 'expired');
   }
   return approved(context, call, approval);
 }
@@ -150,7 +152,7 @@ export function approved(context: GateContext, call: PreparedCall, approval: Sto
     case 'approved':
       if (digestApproval(call.facts, approval) !== approval.digest)
         throw denied('approval_unverified', { ...refer, detail: 'the approval is for another call' });
-      if (context.runtime.approvals?.verifier.approves(approval) !== true)
+      if (context.runtime.approvals?.verifier.approves(approval, call.facts) !== true)
         throw denied('approval_unverified', { ...refer, detail: 'no valid signed vote' });
       return approval;
     case 'pending': {

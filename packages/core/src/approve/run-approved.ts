@@ -3,20 +3,22 @@
  * @module
  */
 import type { Outcome, ToolIdentity } from '../call.ts';
-import { ApprovalConflict, ApprovalNotFound } from '../errors.ts';
+import { ApprovalConflict, ApprovalNotFound, PrincipalError } from '../errors.ts';
 import { prepareArguments, restoreArguments } from '../execute/arguments.ts';
 import type { ResultCodec } from '../execute/codec.ts';
 import { digestArguments, digestCall } from '../execute/digest.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
 import { runBody } from '../execute/run-body.ts';
 import { admitApproved } from '../gate.ts';
-import { delegatePrincipal, type Principal, type PrincipalInput } from '../identify/principal.ts';
+import { createPrincipal, delegatePrincipal, ownerOf, type Principal } from '../identify/principal.ts';
+import type { PrincipalOwner } from '../process-state.ts';
 import { openContext, type GateContext } from '../gate-context.ts';
 import type { Runtime } from '../runtime.ts';
-import { denied } from '../stop.ts';
-import type { StoredApproval } from '../store/store.ts';
+import { recordDenial } from '../record/record-denial.ts';
+import { asStop, denied, type Stop } from '../stop.ts';
+import type { CallFacts, StoredApproval } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
-import { argumentsContext } from './approvals-service.ts';
+import { argumentsContext } from './approval-view.ts';
 
 /** Guarded tools of adapters carry this, so that they can be run without their framework. */
 export const runnable: unique symbol = Symbol.for('countersign/1/runnable') as never;
@@ -46,27 +48,28 @@ export interface ApprovalRuns {
   get(id: string): Promise<StoredApproval | undefined>;
 }
 
-type MakePrincipal = (input: PrincipalInput) => Principal;
-
-export function createApprovalRuns(runtime: Runtime, makePrincipal: MakePrincipal): ApprovalRuns {
+export function createApprovalRuns(runtime: Runtime, owner: PrincipalOwner): ApprovalRuns {
   return {
     get: async (id) => runtime.store.approval(tenantOfApproval(id), id),
     async run(id, options) {
       const approval = await runtime.store.approval(tenantOfApproval(id), id);
       if (approval === undefined) throw new ApprovalNotFound(`no approval ${id}`);
+      if (options.principal !== undefined && ownerOf(options.principal) !== owner) {
+        throw new PrincipalError('running an approved call needs a principal made by countersign.principal()');
+      }
       if (approval.mode !== 'asynchronous') {
         throw new ApprovalConflict('this call is blocked in its run: resume the run instead of running it apart');
       }
-      return runApproved(runtime, approval, options.principal ?? principalOf(approval, makePrincipal), options.tools);
+      return runApproved(runtime, approval, options.principal ?? principalOf(approval, owner), options.tools);
     },
   };
 }
 
 /** The principal of an approval. Its fields are under the signed digest, and the policy decides on them again. */
-function principalOf(approval: StoredApproval, makePrincipal: MakePrincipal): Principal {
+function principalOf(approval: StoredApproval, owner: PrincipalOwner): Principal {
   const { tenant, user, agent, delegation } = approval.call;
   const [outermost, ...inner] = [...delegation, agent];
-  return inner.reduce(delegatePrincipal, makePrincipal({ tenant, user, agent: outermost }));
+  return inner.reduce(delegatePrincipal, createPrincipal({ tenant, user, agent: outermost }, owner));
 }
 
 async function runApproved(
@@ -77,18 +80,25 @@ async function runApproved(
 ): Promise<Outcome> {
   const { call } = approval;
   const context = await openContext(runtime, principal, call.run);
-  const tool = findTool(tools, call.tool);
-  if (tool === undefined)
-    return denied('tool_unmapped', { callKey: call.key, detail: 'no tool of this name, source and schema' }).outcome;
-  const prepared = restoreCall(context, approval);
-  if (prepared === undefined) return denied('approval_unverified', { callKey: call.key }).outcome;
-  const admitted = await admitApproved(context, prepared, approval, tool.codec);
-  if ('stopped' in admitted) return admitted.stopped.outcome;
-  return runBody<unknown>(admitted, (args) => tool.run(args), tool.codec === undefined ? {} : { codec: tool.codec });
+  try {
+    const tool = findTool(tools, call.tool);
+    if (tool === undefined)
+      throw denied('tool_unmapped', { callKey: call.key, detail: 'no tool of this name, source and schema' });
+    const leased = await admitApproved(context, restoreCall(context, approval), approval, tool.codec);
+    return await runBody<unknown>(
+      leased,
+      (args) => tool.run(args),
+      tool.codec === undefined ? {} : { codec: tool.codec },
+    );
+  } catch (error) {
+    const stopped = asStop(error, call.key);
+    await recordDenial(context, { facts: call }, stopped);
+    return stopped.outcome;
+  }
 }
 
 /** Name, source and schema must be those that were approved: a tool that changed since is another tool. */
-function findTool(tools: RunnableTools, wanted: ToolIdentity): RunnableTool | undefined {
+export function findTool(tools: RunnableTools, wanted: ToolIdentity): RunnableTool | undefined {
   const entry = Object.hasOwn(tools, wanted.name) ? tools[wanted.name] : undefined;
   const tool = (entry !== undefined && runnable in entry ? entry[runnable] : entry) as RunnableTool | undefined;
   if (tool?.identity === undefined) return undefined;
@@ -96,15 +106,25 @@ function findTool(tools: RunnableTools, wanted: ToolIdentity): RunnableTool | un
   return name === wanted.name && source === wanted.source && schemaDigest === wanted.schemaDigest ? tool : undefined;
 }
 
-/** The call as it was filed, if its stored arguments are those of its key and the principal is the one it was filed for. */
-function restoreCall(context: GateContext, approval: StoredApproval): PreparedCall | undefined {
+/**
+ * The call as it was filed.
+ * @throws Stop unless the principal is the one it was filed for and the stored arguments are those of its key
+ */
+function restoreCall(context: GateContext, approval: StoredApproval): PreparedCall {
   const { principal, key } = context;
   const { call } = approval;
-  const prepared = prepareArguments(
-    restoreArguments(key.open(approval.sealedArguments, argumentsContext(approval.id))),
-  );
+  const refuse = (detail: string): Stop => denied('approval_unverified', { callKey: call.key, detail });
+  if (!samePrincipal(principal, call)) throw refuse('the principal is not the one the call was filed for');
+  const text = key.open(approval.sealedArguments, argumentsContext(approval.id));
+  const prepared = prepareArguments(restoreArguments(text));
   const argumentsDigest = digestArguments(prepared.canonical);
-  const samePrincipal = principal.agent === call.agent && principal.delegation.join('/') === call.delegation.join('/');
-  if (!samePrincipal || digestCall(principal, call.slot, call.tool, argumentsDigest) !== call.key) return undefined;
+  if (digestCall(principal, call.slot, call.tool, argumentsDigest) !== call.key)
+    throw refuse('the stored call does not match its key');
   return { facts: { ...call, argumentsDigest }, callId: approval.id, origin: 'resume', arguments: prepared };
+}
+
+function samePrincipal(principal: Principal, call: CallFacts): boolean {
+  const { tenant, user, agent, delegation } = principal;
+  const chain = [...delegation, agent].join('/');
+  return tenant === call.tenant && user === call.user && chain === [...call.delegation, call.agent].join('/');
 }

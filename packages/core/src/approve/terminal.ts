@@ -43,11 +43,14 @@ export async function askInTerminal({
         digest: approval.digest,
         ...(reason === '' ? {} : { reason }),
       } as const;
-      decided.push(await service.decide(credential, input));
+      try {
+        decided.push(await service.decide(credential, input));
+      } catch (error) {
+        // Somebody else was faster; that decision stands, and the others are still to be made.
+        if (!(error instanceof ApprovalConflict)) throw error;
+        output.write(`  ${error.message}\n`);
+      }
     }
-  } catch (error) {
-    // Somebody else was faster; that decision stands.
-    if (!(error instanceof ApprovalConflict)) throw error;
   } finally {
     lines.close();
   }

@@ -6,7 +6,7 @@
 import { createHash, createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { KeyError } from '../errors.ts';
 import { keyBytes } from '../key-bytes.ts';
-import type { StoredApproval, Vote } from '../store/store.ts';
+import type { CallFacts, StoredApproval, Vote } from '../store/store.ts';
 
 type VoteContent = Pick<Vote, 'tenant' | 'approval' | 'approver' | 'verdict' | 'time'>;
 
@@ -63,8 +63,8 @@ function keyFromSeed(seed: Uint8Array): KeyObject {
 }
 
 export interface VoteVerifier {
-  /** Whether the votes of an approval, counted by their signatures alone, approve it. */
-  approves(approval: StoredApproval): boolean;
+  /** Whether the votes of an approval, counted by their signatures alone, approve it for this tenant and requester. */
+  approves(approval: StoredApproval, call: Pick<CallFacts, 'tenant' | 'user'>): boolean;
 }
 
 /** @throws KeyError unless every key is an Ed25519 public key (PEM or KeyObject). */
@@ -75,11 +75,9 @@ export function createVoteVerifier(keys: readonly (string | KeyObject)[]): VoteV
     return key !== undefined && verify(null, voteBytes(vote, digest), key, Buffer.from(vote.signature, 'base64url'));
   };
   return {
-    approves(approval) {
-      const mine = approval.votes.filter(
-        (vote) => vote.approval === approval.id && vote.tenant === approval.call.tenant,
-      );
-      const valid = mine.filter((vote) => vote.approver !== approval.call.user && signed(vote, approval.digest));
+    approves(approval, { tenant, user }) {
+      const mine = approval.votes.filter((vote) => vote.approval === approval.id && vote.tenant === tenant);
+      const valid = mine.filter((vote) => vote.approver !== user && signed(vote, approval.digest));
       return valid.some((vote) => vote.verdict === 'approve') && !valid.some((vote) => vote.verdict === 'reject');
     },
   };

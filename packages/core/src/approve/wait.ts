@@ -18,13 +18,17 @@ export async function waitForDecision(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<StoredApproval> {
+  // Anything else would make every sleep fail, and the wait a spin.
+  const aborts = signal instanceof AbortSignal ? signal : undefined;
   const until = performance.now() + timeoutMs;
   let current = approval;
   for (let pause = firstPollMs; current.state === 'pending'; pause = Math.min(pause * 1.5, longestPollMs)) {
     const left = until - performance.now();
-    if (left <= 0 || signal?.aborted === true) break;
+    if (left <= 0 || aborts?.aborted === true) break;
     // An abort ends the sleep early; the loop then sees it.
-    await sleep(Math.min(pause, left), undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    await sleep(Math.min(pause, left), undefined, aborts === undefined ? {} : { signal: aborts }).catch(
+      () => undefined,
+    );
     current = (await store.approval(approval.call.tenant, approval.id)) ?? current;
   }
   return current;

@@ -4,6 +4,7 @@
  */
 import type { Decision, ReasonCode, ToolIdentity } from '../call.ts';
 import type { Principal } from '../identify/principal.ts';
+import { describeError } from '../describe-error.ts';
 import { within } from '../within-time.ts';
 import type { Authorizer, UserDirectory } from './authorize.ts';
 
@@ -24,7 +25,7 @@ export async function ask(asked: Asked, principal: Principal, tool: ToolIdentity
     const answer = asked.authorizer.decide(principal, tool, view);
     return checked(answer instanceof Promise ? await within(answer, asked.timeoutMs) : answer);
   } catch (error) {
-    return refusal('authorizer_failed', error instanceof Error ? error.message : undefined);
+    return refusal('authorizer_failed', describeError(error));
   }
 }
 

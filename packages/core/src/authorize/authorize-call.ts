@@ -45,6 +45,7 @@ async function recordedDenial(context: GateContext, call: PreparedCall, decision
       verdict: 'deny',
       now: clock.now(),
       maxPendingPerRun: 0,
+      maxPendingPerUser: 0,
       records: [context.draft(decisionEvent(call.facts, decision, call.arguments.view))],
     })
     .catch(() => undefined);
@@ -65,6 +66,7 @@ export async function recordSeen(context: GateContext, call: PreparedCall, decis
     verdict: 'allow',
     now: clock.now(),
     maxPendingPerRun: 0,
+    maxPendingPerUser: 0,
     records: [context.draft(decisionEvent(call.facts, decision, call.arguments.view))],
   });
   if (observed.status === 'refused') {
@@ -85,6 +87,17 @@ export async function redecide(context: GateContext, call: PreparedCall, approva
     throw denied('approval_stale', { callKey: call.facts.key, capability: now.capability });
   }
   return now;
+}
+
+/**
+ * Asks once more for a call that was decided a while ago.
+ * @throws Stop unless the same rules still give the same verdict, at no higher risk
+ */
+export async function decideAgain(context: GateContext, call: PreparedCall, before: Decision): Promise<void> {
+  const now = await askFor(context, call);
+  if (now.verdict === 'deny') throw await recordedDenial(context, call, now);
+  if (maxRisk(now.risk, before.risk) === before.risk && now.ruleDigest === before.ruleDigest) return;
+  throw denied('approval_stale', { callKey: call.facts.key, capability: now.capability });
 }
 
 /** The decision for a call whose earlier attempt has no known outcome: a person decides, whatever the risk was. */

@@ -71,7 +71,8 @@ function encode(value: unknown, walk: Walk, depth: number, path: string): unknow
       return checkText(value, walk, path);
     case 'number':
       if (!Number.isFinite(value)) throw refused(path, `the number ${value}`);
-      return value;
+      // RFC 8785 writes both zeros alike: what is digested must be what runs.
+      return value === 0 ? 0 : value;
     case 'boolean':
       return value;
     case 'undefined':

@@ -22,7 +22,8 @@ export interface Claimed {
   readonly rule: ToolRule;
   readonly approval: StoredApproval | undefined;
   readonly plans: readonly PlannedLease[];
-  readonly claimedAt: number;
+  /** How long the store took, in milliseconds. */
+  readonly waitedMs: number;
   /** Id of the claim's record: the cause of the records that follow. */
   readonly intent: string;
 }
@@ -44,6 +45,7 @@ export async function claim(
   if (rule === undefined) throw denied('authorizer_failed', { callKey: facts.key });
   const plans = runtime.leases.plan(rule.credentials, runtime.clock.now());
   const now = runtime.clock.now();
+  const asked = performance.now();
   const decided = context.draft(decisionEvent(facts, decision, call.arguments.view));
   const intent = context.draft({ ...callEvent(facts, 'claim', 'claimed'), ...claimFields(decision, approval) });
   const mine = !runtime.live.has(facts.key);
@@ -54,15 +56,26 @@ export async function claim(
       origin: call.origin,
       now,
       durability: decision.risk === 'high' ? 'power' : 'process',
+      claim: intent.id,
       ...(approval === undefined ? {} : { approval: { id: approval.id, digest: approval.digest } }),
-      idempotent: rule.idempotent,
+      // A second evaluation in this process waits for the first: only one that died is taken up again.
+      idempotent: rule.idempotent && mine,
       live: runtime.live,
       leases: plans.map(({ id, service, provider, expiresAt }) => ({ id, service, provider, expiresAt })),
       records: [decided, intent],
     });
     switch (result.status) {
       case 'claimed':
-        return { context, call, decision, rule, approval, plans, claimedAt: now, intent: intent.id };
+        return {
+          context,
+          call,
+          decision,
+          rule,
+          approval,
+          plans,
+          waitedMs: performance.now() - asked,
+          intent: intent.id,
+        };
       case 'settled':
         throw new Stop(replayOutcome(key, facts, result.outcome, codec), { recorded: true });
       case 'unsettled':
@@ -101,7 +114,8 @@ async function outcomeOfOther(context: GateContext, call: PreparedCall, codec: D
   const until = performance.now() + runtime.settleWaitMs;
   while (performance.now() < until) {
     await sleep(pollMs);
-    const stored = await runtime.store.call(call.facts);
+    // What cannot be read here is not known; it was not run here in any case.
+    const stored = await runtime.store.call(call.facts).catch(() => undefined);
     if (stored?.outcome !== undefined) return replayOutcome(key, call.facts, stored.outcome, codec);
     if (stored?.state !== 'claimed') break;
   }

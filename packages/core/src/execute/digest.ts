@@ -15,7 +15,8 @@ export function digestArguments(canonical: string): string {
 
 /** The slot: where in the run the call stands. Two calls with one slot are the same call, or one of them is refused. */
 export function digestSlot(principal: Principal, run: string, call: Pick<ToolCall, 'step' | 'callId'>): string {
-  const fields = ['countersign/slot/1', run, ...principal.delegation, principal.agent, call.step, call.callId];
+  const { user, delegation, agent } = principal;
+  const fields = ['countersign/slot/1', run, user, delegation, agent, call.step, call.callId];
   return hash('sha256', JSON.stringify(fields), 'base64url');
 }
 

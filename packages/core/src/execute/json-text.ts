@@ -5,7 +5,9 @@
  */
 import { ArgumentsError } from '../errors.ts';
 
-const maxTextLength = 2_000_000;
+const maxTextLength = 1_000_000;
+/** Braces, brackets, commas, colons and texts. */
+const maxTokens = 300_000;
 const structural = /[{}[\],:]|"[^"\\]*(?:\\.[^"\\]*)*"/gs;
 
 /** @throws ArgumentsError when the text is not JSON, too long, or names a member twice. */
@@ -25,7 +27,9 @@ export function parseJsonText(text: string): unknown {
 function refuseDuplicateMembers(text: string): void {
   const objects: (Set<string> | undefined)[] = [];
   let expectName = false;
+  let tokens = 0;
   for (const [token] of text.matchAll(structural)) {
+    if (++tokens > maxTokens) throw new ArgumentsError('arguments hold too many members');
     const members = objects.at(-1);
     if (token === '{' || token === '[') {
       objects.push(token === '{' ? new Set() : undefined);

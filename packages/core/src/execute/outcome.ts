@@ -3,7 +3,7 @@
  * @module
  */
 import type { Outcome } from '../call.ts';
-import { messageFor, unknownMessage } from '../messages.ts';
+import { unknownMessage } from '../messages.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { CallFacts, StoredOutcome } from '../store/store.ts';
 import { maxRetainedResult, type Decoder, type ResultCodec } from './codec.ts';
@@ -44,9 +44,4 @@ export function replayOutcome(key: SubjectKey, call: CallFacts, stored: StoredOu
   } catch {
     return unknown;
   }
-}
-
-/** What a model may know of an error of the body: its own message, scrubbed by the caller. */
-export function failureMessage(error: unknown): string {
-  return error instanceof Error && error.message !== '' ? error.message : messageFor('authorizer_failed');
 }

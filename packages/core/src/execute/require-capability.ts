@@ -11,8 +11,8 @@ type AnyFunction<Args extends readonly unknown[], Result> = (...args: Args) => R
 
 /**
  * Guards a function as the capability it needs; the policy sees source `capability`. Each invocation is a call of its
- * own. Constraints see the arguments: the object itself where a plain object is the only one, `{ "arguments": [...] }`
- * otherwise. A blocking approval is waited for.
+ * own. Constraints see the arguments: the object itself where a plain object is the only one and has no member
+ * `arguments`, and `{ "arguments": [...] }` otherwise. A blocking approval is waited for.
  *
  * @throws UnauthorizedToolCall (with agent and capability) when denied, CallPending while a person has to approve,
  * CallUnknown when the outcome could not be written down, and whatever the function throws.
@@ -40,7 +40,7 @@ export function requireCapability(
 }
 
 function isRecord(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !('arguments' in value);
 }
 
 /** The result of a completed call; anything else as the error of its kind. Messages are safe for a model. */

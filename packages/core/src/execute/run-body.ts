@@ -6,6 +6,7 @@ import type { Outcome } from '../call.ts';
 import type { Leased } from '../lease/lease-for-call.ts';
 import { traced } from '../gate-context.ts';
 import type { ToolSpan } from '../record/telemetry.ts';
+import { within } from '../within-time.ts';
 import { plainCodec, type ResultCodec } from './codec.ts';
 import { settleCompleted, settleFailed, settleSuspended } from './settle.ts';
 
@@ -30,11 +31,12 @@ export async function runBody<Result>(
   options: ExecuteOptions<Result>,
 ): Promise<Outcome<Result>> {
   const codec = options.codec ?? (plainCodec as ResultCodec<Result>);
-  const args = leased.call.arguments.copy();
   const span = toolSpan(leased);
   let result: Result;
   try {
-    result = await leased.run(() => span.run(() => body(args)));
+    const args = leased.call.arguments.copy();
+    // Awaited inside the context: a thenable that begins its work in `then` must find its call there.
+    result = await leased.run(() => span.run(async () => await body(args)));
   } catch (error) {
     return finish(span, await ended(leased, error, options));
   }
@@ -43,39 +45,68 @@ export async function runBody<Result>(
   return finish(span, outcome);
 }
 
+/** How a stream came to its end: `left` means that the consumer went away in the middle. */
+type StreamEnd =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'left' }
+  | { readonly kind: 'threw'; readonly error: unknown };
+
 /** As {@link runBody} for a body that yields; the ambient context is entered anew for every step of the iterator. */
 export async function* streamBody<Value>(
   leased: Leased,
   body: StreamBody<Value>,
   options: ExecuteOptions<Value>,
 ): AsyncGenerator<Value, Outcome<Value>, void> {
-  const codec = options.codec ?? (plainCodec as ResultCodec<Value>);
-  const args = leased.call.arguments.copy();
   const span = toolSpan(leased);
   let last: Value | undefined;
   let iterator: AsyncIterator<Value> | undefined;
-  let finished = false;
+  let end: StreamEnd = { kind: 'left' };
+  let outcome: Outcome<Value>;
   try {
+    const args = leased.call.arguments.copy();
     iterator = leased.run(() => span.run(() => body(args)[Symbol.asyncIterator]()));
     for (;;) {
       const source = iterator;
-      const step = await leased.run(() => span.run(() => source.next()));
+      const step = await leased.run(() => span.run(async () => await source.next()));
       if (step.done === true) break;
       last = leased.scrubber.value(step.value) as Value;
       yield last;
     }
-    finished = true;
+    end = { kind: 'done' };
   } catch (error) {
-    finished = true;
-    return finish(span, await ended(leased, error, options));
+    end = { kind: 'threw', error };
   } finally {
-    // The consumer went away in the middle: let the body clean up, then write down that it did not complete.
-    if (!finished) {
-      await leased.run(() => Promise.resolve(iterator?.return?.())).catch(() => undefined);
-      finish(span, await settleFailed(leased, new Error('the consumer stopped reading before the tool had finished')));
-    }
+    // Also when the consumer went away: nothing after the loop would run then.
+    if (end.kind !== 'done') await closeBody(leased, iterator);
+    outcome = finish(span, await settleStream(leased, end, last as Value, options));
   }
-  return finish(span, await settleCompleted(leased, last as Value, codec));
+  return outcome;
+}
+
+const closeTimeoutMs = 5_000;
+
+/** Lets the body clean up, for a bounded time: its leases end whether it does or not. */
+async function closeBody(leased: Leased, iterator: AsyncIterator<unknown> | undefined): Promise<void> {
+  const close = async (): Promise<void> => void (await leased.run(async () => await iterator?.return?.()));
+  await within(close(), closeTimeoutMs).catch(() => undefined);
+}
+
+function settleStream<Value>(
+  leased: Leased,
+  end: StreamEnd,
+  last: Value,
+  options: ExecuteOptions<Value>,
+): Promise<Outcome<Value>> {
+  switch (end.kind) {
+    case 'done':
+      return settleCompleted(leased, last, options.codec ?? (plainCodec as ResultCodec<Value>));
+    case 'threw':
+      return ended(leased, end.error, options);
+    case 'left':
+      return settleFailed(leased, new Error('the consumer stopped reading before the tool had finished'));
+    default:
+      return settleFailed(leased, end satisfies never);
+  }
 }
 
 function toolSpan({ context, call, decision, approval, intent }: Leased): ToolSpan {
@@ -103,6 +134,14 @@ async function ended<Result>(
   options: ExecuteOptions<Result>,
 ): Promise<Outcome<Result>> {
   const reenterable = leased.rule.orchestrates && leased.plans.length === 0;
-  if (reenterable && options.isSuspension?.(error) === true) return settleSuspended(leased, error);
-  return settleFailed(leased, error);
+  return reenterable && isSuspension(error, options) ? settleSuspended(leased, error) : settleFailed(leased, error);
+}
+
+/** An adapter's test that throws did not say yes. */
+function isSuspension(error: unknown, options: Pick<ExecuteOptions<never>, 'isSuspension'>): boolean {
+  try {
+    return options.isSuspension?.(error) === true;
+  } catch {
+    return false;
+  }
 }

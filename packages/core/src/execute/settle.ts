@@ -10,60 +10,86 @@ import { unknownMessage } from '../messages.ts';
 import { callEvent } from '../record/call-events.ts';
 import type { RecordDraft } from '../record/record.ts';
 import type { ResultCodec } from './codec.ts';
-import { encodeResult, failureMessage, sealOutcome } from './outcome.ts';
+import { messageOf } from '../describe-error.ts';
+import { encodeResult, sealOutcome } from './outcome.ts';
 
 const settleAttempts = 3;
 const settlePauseMs = 50;
+const noMessage = 'The tool failed without a message.';
 
+/** Never rejects. A result that cannot be checked for secrets is not given away. */
 export async function settleCompleted<Result>(
   leased: Leased,
   result: Result,
   codec: ResultCodec<Result>,
 ): Promise<Outcome<Result>> {
-  const scrubbed = leased.scrubber.value(result) as Result;
-  const text = encodeResult(scrubbed, codec);
-  const callKey = leased.call.facts.key;
-  const written = await settle(leased, 'completed', text);
-  if (!written) return { status: 'unknown', message: unknownMessage, callKey };
-  return { status: 'completed', result: scrubbed, replayed: false, callKey };
+  let scrubbed: Result;
+  try {
+    scrubbed = leased.scrubber.value(result) as Result;
+  } catch {
+    return settleFailed(leased, new Error('the result could not be read'));
+  }
+  const written = await settle(leased, 'completed', encodeResult(scrubbed, codec));
+  if (!written) return unknownOutcome(leased);
+  return { status: 'completed', result: scrubbed, replayed: false, callKey: leased.call.facts.key };
 }
 
+/** Never rejects. What was thrown may be anything, and hostile to being read. */
 export async function settleFailed<Result>(leased: Leased, error: unknown): Promise<Outcome<Result>> {
-  const scrubbed = leased.scrubber.value(error);
-  const message = leased.scrubber.text(failureMessage(scrubbed));
-  const callKey = leased.call.facts.key;
+  const { message, scrubbed } = scrubError(leased, error);
   const written = await settle(leased, 'failed', message);
-  if (!written) return { status: 'unknown', message: unknownMessage, callKey };
-  return { status: 'failed', error: scrubbed, message, replayed: false, callKey };
+  if (!written) return unknownOutcome(leased);
+  return { status: 'failed', error: scrubbed, message, replayed: false, callKey: leased.call.facts.key };
 }
 
-/** The body paused by itself and may be entered again: the claim and its approval are given back. */
+/** The body paused by itself and may be entered again: the claim and its approval are given back. Never rejects. */
 export async function settleSuspended<Result>(leased: Leased, signal: unknown): Promise<Outcome<Result>> {
-  const { leases, records } = await leased.revoke();
-  await giveBack(leased, 'suspended', leases, records);
-  return { status: 'suspended', signal, callKey: leased.call.facts.key };
+  try {
+    const { leases, records } = await leased.revoke();
+    await giveBack(leased, 'suspended', leases, records);
+    return { status: 'suspended', signal, callKey: leased.call.facts.key };
+  } catch {
+    return unknownOutcome(leased);
+  }
+}
+
+function unknownOutcome(leased: Leased): Outcome<never> {
+  return { status: 'unknown', message: unknownMessage, callKey: leased.call.facts.key };
+}
+
+function scrubError(leased: Leased, error: unknown): { readonly message: string; readonly scrubbed: unknown } {
+  try {
+    const message = leased.scrubber.text(messageOf(error) ?? noMessage);
+    const readable = !(error instanceof Error) || messageOf(error) !== undefined || error.message === '';
+    return { message, scrubbed: readable ? leased.scrubber.value(error) : new Error(message) };
+  } catch {
+    return { message: noMessage, scrubbed: new Error(noMessage) };
+  }
 }
 
 /** Answers whether the outcome is durable. If it is not, the ledger says `unknown`, and so must everybody else. */
 async function settle(leased: Leased, status: 'completed' | 'failed', text: string | undefined): Promise<boolean> {
-  const { context, call, rule } = leased;
-  const { runtime, key } = context;
-  const closed = await leased.revoke();
-  const outcome = sealOutcome(key, call.facts, status, rule.retain === 'run' ? text : undefined);
-  const records = [...closed.records, outcomeDraft(leased, status, text)];
-  const input = { call: call.facts, now: runtime.clock.now(), outcome, closedLeases: closed.leases, records };
+  const { context, call, rule, intent } = leased;
+  const { store, clock, live } = context.runtime;
   try {
-    for (let attempt = 1; ; attempt += 1) {
+    const closed = await leased.revoke();
+    const outcome = sealOutcome(context.key, call.facts, status, rule.retain === 'run' ? text : undefined);
+    const records = [...closed.records, outcomeDraft(leased, status, text)];
+    const input = { call: call.facts, claim: intent, now: clock.now(), outcome, closedLeases: closed.leases, records };
+    for (let attempt = 1; attempt < settleAttempts; attempt += 1) {
       try {
-        await runtime.store.settle(input);
+        await store.settle(input);
         return true;
       } catch {
-        if (attempt === settleAttempts) return false;
         await sleep(settlePauseMs * attempt);
       }
     }
+    await store.settle(input);
+    return true;
+  } catch {
+    return false;
   } finally {
-    runtime.live.delete(call.facts.key);
+    live.delete(call.facts.key);
   }
 }
 

@@ -59,7 +59,11 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
   const { runtime } = claimed.context;
   const services = claimed.plans.map(({ service }) => service).join(' ');
   const span = runtime.telemetry.lease(traced(claimed.context, claimed.call), services);
-  const result = await runtime.leases.issue(claimed.plans, leaseFacts(claimed));
+  const result = await runtime.leases.issue(claimed.plans, leaseFacts(claimed)).catch(async (cause: unknown) => {
+    span.fail(cause);
+    await giveBack(claimed, 'released', [], []);
+    throw cause;
+  });
   if (result.status === 'failed') span.fail(result.error);
   else span.end();
   if (result.status === 'issued') {
@@ -73,7 +77,10 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
     }
   }
   const closed = claimed.plans.map(({ id }) => id).filter((id) => !result.open.includes(id));
-  await giveBack(claimed, 'released', closed, []);
+  const failure = result.status === 'failed' ? result.error.message : undefined;
+  const event = result.status === 'failed' ? 'refused' : 'consent_required';
+  const refusals = claimed.plans.map((plan) => credentialDraft(claimed, plan, event, undefined, failure));
+  await giveBack(claimed, 'released', closed, refusals);
   const callKey = claimed.call.facts.key;
   if (result.status === 'consent_required') {
     const message = `The user has to connect ${result.service} first.`;
@@ -155,6 +162,7 @@ export async function giveBack(
   runtime.live.delete(facts.key);
   await runtime.store.release({
     call: facts,
+    claim: claimed.intent,
     now: runtime.clock.now(),
     ...(claimed.approval === undefined ? {} : { approval: claimed.approval.id }),
     closedLeases,

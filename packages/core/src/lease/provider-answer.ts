@@ -2,6 +2,7 @@
  * Checks what a credential provider answered, and puts its failures into words that hold no secret.
  * @module
  */
+import { describeError } from '../describe-error.ts';
 import { LeaseError } from '../errors.ts';
 import type { CredentialProvider } from './lease.ts';
 import { requireScrubbable } from './scrub.ts';
@@ -73,7 +74,7 @@ export function providerFailure(
   method: 'get' | 'revoke',
   error: unknown,
 ): LeaseError {
-  return new LeaseError(`provider ${provider.name}, ${method} for ${service}: ${describe(error)}`);
+  return new LeaseError(`provider ${provider.name}, ${method} for ${service}: ${describeError(error)}`);
 }
 
 export function noAnswer(
@@ -83,16 +84,4 @@ export function noAnswer(
   timeoutMs: number,
 ): LeaseError {
   return new LeaseError(`provider ${provider.name}, ${method} for ${service}: no answer within ${timeoutMs} ms`);
-}
-
-function describe(error: unknown): string {
-  try {
-    if (error instanceof LeaseError) return error.message;
-    if (!(error instanceof Error)) return `threw a ${typeof error}`;
-    const code: unknown = 'code' in error ? error.code : undefined;
-    const known = typeof code === 'string' && /^[A-Z0-9_]{1,40}$/.test(code) ? ` (${code})` : '';
-    return `${/^[A-Za-z]{1,40}$/.test(error.name) ? error.name : 'Error'}${known}`;
-  } catch {
-    return 'threw something unreadable';
-  }
 }

@@ -69,7 +69,7 @@ function systemStore(
   return {
     tenants: () => read(() => tables.tenants()),
     expiredApprovals: (now, limit) => read(() => tables.approvals.expired(now, limit)),
-    runnableApprovals: (limit) => read(() => tables.approvals.runnable(tables.epoch(), limit)),
+    runnableApprovals: (input) => read(() => tables.approvals.runnable({ ...input, epoch: tables.epoch() })),
     openLeases: (before, limit) => read(() => tables.leases.open(before, limit)),
     epoch: () => read(() => tables.epoch()),
     newEpoch: () => write(newEpoch),

@@ -108,9 +108,9 @@ function callTable({ of, for: rowsFor, put }: Memory): CallTable {
     inSlot: (call) => of(call.tenant).calls.get(placeOf(call)),
     insert: update,
     update,
-    settle(call, outcome, now) {
+    settle(call, claim, outcome, now) {
       const row = of(call.tenant).calls.get(placeOf(call));
-      if (row?.call.state !== 'claimed' || row.call.key !== call.key) return false;
+      if (row?.call.state !== 'claimed' || row.call.key !== call.key || row.call.claim !== claim) return false;
       update({ ...row, call: { ...row.call, state: 'settled', outcome: { ...outcome }, settledAt: now } });
       return true;
     },
@@ -164,10 +164,14 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
       const approval = require(vote.tenant, vote.approval);
       change({ ...approval, votes: [...approval.votes, { ...vote }] });
     },
-    countPending(tenant, run, now, epoch) {
-      return oldestFirst(tenant)
-        .filter(({ state, call }) => state === 'pending' && call.run === run)
-        .filter((approval) => approval.expiresAt > now && approval.epoch === epoch).length;
+    countPending({ tenant, run, user }, now, epoch) {
+      const open = oldestFirst(tenant).filter(
+        (approval) => approval.state === 'pending' && approval.expiresAt > now && approval.epoch === epoch,
+      );
+      return {
+        ofRun: open.filter(({ call }) => call.run === run).length,
+        ofUser: open.filter(({ call }) => call.user === user).length,
+      };
     },
     expired(now, limit) {
       return everywhere()
@@ -177,13 +181,14 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
         .slice(0, maxRows(limit))
         .map(place);
     },
-    runnable(epoch, limit) {
+    runnable({ epoch, now, limit, offset }) {
       return everywhere()
         .filter(
           ({ state, mode, consumedAt }) => state === 'approved' && mode === 'asynchronous' && consumedAt === undefined,
         )
-        .filter((approval) => approval.epoch === epoch)
-        .slice(0, maxRows(limit))
+        .filter((approval) => approval.epoch === epoch && approval.expiresAt > now)
+        .toSorted((left, right) => left.createdAt - right.createdAt)
+        .slice(offset, offset + maxRows(limit))
         .map(place);
     },
   };

@@ -50,8 +50,12 @@ export function createOperations(tables: Tables, chain: Chain): Operations {
   return {
     observe: (input) => observe(context, input),
     claim: (input) => claim(context, input),
-    settle({ call, outcome, now, closedLeases, records }) {
-      if (!calls.settle(call, outcome, now)) throw notClaimed(call, calls.inSlot(call), 'settled');
+    settle({ call, claim: attempt, outcome, now, closedLeases, records }) {
+      if (!calls.settle(call, attempt, outcome, now)) {
+        const row = calls.inSlot(call);
+        if (row?.call.state === 'settled' && row.call.key === call.key && row.call.claim === attempt) return;
+        throw notClaimed(call, row, 'settled');
+      }
       closeLeases(tables, call, closedLeases);
       append(call.tenant, records);
     },
@@ -110,8 +114,8 @@ function observe({ tables, append }: Context, input: ObserveInput): ObserveResul
   const begun = row?.call.state === 'claimed' || row?.call.state === 'settled';
   const opening = verdict === 'review' && !begun && row?.call.approval === undefined ? input.approval : undefined;
   if (opening !== undefined) {
-    const { now, maxPendingPerRun } = input;
-    if (!(approvals.countPending(call.tenant, call.run, now, tables.epoch()) < maxPendingPerRun)) {
+    const pending = approvals.countPending(call, input.now, tables.epoch());
+    if (!(pending.ofRun < input.maxPendingPerRun && pending.ofUser < input.maxPendingPerUser)) {
       return { status: 'refused', code: 'too_many_pending' };
     }
     approvals.insert(opening, factsOf(call), tables.epoch());
@@ -164,7 +168,7 @@ function claim({ tables, append }: Context, input: ClaimInput): ClaimResult {
   if (code !== undefined) return { status: 'refused', code };
 
   const { drafts, decisions } = unrecorded(row, input.records);
-  const claimed: StoredCall = { ...(row?.call ?? factsOf(call)), state: 'claimed', claimedAt: now };
+  const claimed: StoredCall = { ...(row?.call ?? factsOf(call)), state: 'claimed', claimedAt: now, claim: input.claim };
   if (row === undefined) calls.insert({ call: claimed, decisions });
   else calls.update({ call: claimed, decisions });
   if (input.approval !== undefined) {
@@ -189,13 +193,16 @@ function refuseClaim(tables: Tables, input: ClaimInput, row: CallRow | undefined
   return unknown ? 'earlier_outcome_unknown' : undefined;
 }
 
-function release({ tables, append }: Context, { call, approval, closedLeases, records }: ReleaseInput): void {
+function release({ tables, append }: Context, input: ReleaseInput): void {
+  const { call, approval, closedLeases, records } = input;
   const row = tables.calls.inSlot(call);
-  if (row?.call.state !== 'claimed' || row.call.key !== call.key) throw notClaimed(call, row, 'released');
+  if (row?.call.state !== 'claimed' || row.call.key !== call.key || row.call.claim !== input.claim) {
+    throw notClaimed(call, row, 'released');
+  }
   if (approval !== undefined && approval !== row.call.approval) {
     throw new StoreError(`approval ${approval} is not the one that the claim of call ${call.key} consumed`);
   }
-  const { claimedAt: _, ...given } = row.call;
+  const { claimedAt: _at, claim: _claim, ...given } = row.call;
   tables.calls.update({ call: { ...given, state: 'released' }, decisions: row.decisions });
   if (given.approval !== undefined) {
     tables.approvals.update(call.tenant, given.approval, { state: 'approved', consumedAt: undefined });

@@ -34,13 +34,14 @@ function prepareStatements(database: DatabaseSync) {
     votes: database.prepare('SELECT * FROM votes WHERE tenant = ? AND approval = ? ORDER BY time, approver'),
     addVote: database.prepare(`INSERT INTO votes (tenant, approval, approver, verdict, time, signature, key_id,
       sealed_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
-    countPending: database.prepare(`SELECT count(*) AS count FROM approvals INDEXED BY approvals_open
-      WHERE tenant = ? AND expires_at > ? AND run = ? AND epoch = ? AND state = 'pending' AND ${isOpen}`),
+    countPending: database.prepare(`SELECT count(*) FILTER (WHERE run = :run) AS of_run,
+      count(*) FILTER (WHERE user = :user) AS of_user FROM approvals JOIN calls USING (tenant, run, slot)
+      WHERE tenant = :tenant AND expires_at > :now AND epoch = :epoch AND approvals.state = 'pending'`),
     expired: database.prepare(`SELECT tenant, id FROM approvals INDEXED BY approvals_open
       WHERE expires_at <= ? AND ${isOpen} ORDER BY expires_at, rowid LIMIT ?`),
     runnable: database.prepare(`SELECT tenant, id FROM approvals INDEXED BY approvals_open
-      WHERE epoch = ? AND state = 'approved' AND mode = 'asynchronous' AND ${isOpen}
-      ORDER BY tenant, created_at, rowid LIMIT ?`),
+      WHERE epoch = ? AND expires_at > ? AND state = 'approved' AND mode = 'asynchronous' AND ${isOpen}
+      ORDER BY created_at, rowid LIMIT ? OFFSET ?`),
   };
 }
 
@@ -90,12 +91,12 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
     addVote({ tenant, approval, approver, verdict, time, signature, keyId, sealedReason }) {
       statements.addVote.run(tenant, approval, approver, verdict, time, signature, keyId, sealedReason ?? null);
     },
-    countPending(tenant, run, now, epoch) {
-      const row = statements.countPending.get(tenant, now, run, epoch);
-      return row === undefined ? 0 : integer(row, 'count');
+    countPending({ tenant, run, user }, now, epoch) {
+      const row = statements.countPending.get({ tenant, run, user, now, epoch }) ?? {};
+      return { ofRun: integer(row, 'of_run'), ofUser: integer(row, 'of_user') };
     },
     expired: (now, limit) => statements.expired.all(now, maxRows(limit)).map(place),
-    runnable: (epoch, limit) => statements.runnable.all(epoch, maxRows(limit)).map(place),
+    runnable: ({ epoch, now, limit, offset }) => statements.runnable.all(epoch, now, maxRows(limit), offset).map(place),
   };
 }
 

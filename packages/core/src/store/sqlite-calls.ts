@@ -12,12 +12,13 @@ function prepareStatements(database: DatabaseSync) {
   return {
     inSlot: database.prepare(`SELECT * FROM calls WHERE ${slotIs}`),
     insert: database.prepare(`INSERT INTO calls (tenant, run, slot, key, user, agent, delegation, tool, source,
-    schema_digest, arguments_digest, state, decisions, approval, claimed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    schema_digest, arguments_digest, state, decisions, approval, claimed_at, claim)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     update: database.prepare(
-      `UPDATE calls SET state = ?, decisions = ?, approval = ?, claimed_at = ? WHERE ${slotIs} AND key = ?`,
+      `UPDATE calls SET state = ?, decisions = ?, approval = ?, claimed_at = ?, claim = ? WHERE ${slotIs} AND key = ?`,
     ),
     settle: database.prepare(`UPDATE calls SET state = 'settled', status = ?, sealed = ?, settled_at = ?
-    WHERE ${slotIs} AND key = ? AND state = 'claimed'`),
+    WHERE ${slotIs} AND key = ? AND claim = ? AND state = 'claimed'`),
     // Without statistics the planner may take the primary key instead, and read the whole run.
     claimedAlike: database.prepare(`SELECT key FROM calls INDEXED BY calls_claimed
     WHERE tenant = ? AND run = ? AND arguments_digest = ? AND state = 'claimed' AND tool = ? AND source = ?`),
@@ -38,20 +39,21 @@ export function sqliteCalls(database: DatabaseSync): CallTable {
     },
     insert: (row) => void statements.insert.run(...columnsOf(row)),
     update({ call, decisions }) {
-      const { state, approval, claimedAt, tenant, run, slot, key } = call;
+      const { state, approval, claimedAt, claim, tenant, run, slot, key } = call;
       statements.update.run(
         state,
         JSON.stringify(decisions),
         approval ?? null,
         claimedAt ?? null,
+        claim ?? null,
         tenant,
         run,
         slot,
         key,
       );
     },
-    settle({ tenant, run, slot, key }, { status, sealed }, now) {
-      return statements.settle.run(status, sealed ?? null, now, tenant, run, slot, key).changes === 1;
+    settle({ tenant, run, slot, key }, claim, { status, sealed }, now) {
+      return statements.settle.run(status, sealed ?? null, now, tenant, run, slot, key, claim).changes === 1;
     },
     claimedAlike({ tenant, run, argumentsDigest, tool }) {
       const rows = statements.claimedAlike.all(tenant, run, argumentsDigest, tool.name, tool.source);
@@ -67,6 +69,6 @@ function columnsOf({ call, decisions }: CallRow): SQLInputValue[] {
   return [
     ...[tenant, run, slot, key, user, agent, JSON.stringify(call.delegation)],
     ...[tool.name, tool.source, tool.schemaDigest ?? null, call.argumentsDigest],
-    ...[call.state, JSON.stringify(decisions), call.approval ?? null, call.claimedAt ?? null],
+    ...[call.state, JSON.stringify(decisions), call.approval ?? null, call.claimedAt ?? null, call.claim ?? null],
   ];
 }

@@ -62,6 +62,7 @@ export function callFrom(row: Row): StoredCall {
   const approval = optionalText(row, 'approval');
   const sealed = optionalText(row, 'sealed');
   const claimedAt = optionalInteger(row, 'claimed_at');
+  const claim = optionalText(row, 'claim');
   const settledAt = optionalInteger(row, 'settled_at');
   return {
     ...factsFrom(row),
@@ -71,6 +72,7 @@ export function callFrom(row: Row): StoredCall {
       ? {}
       : { outcome: { status: oneOf(row, 'status'), ...(sealed === undefined ? {} : { sealed }) } }),
     ...(claimedAt === undefined ? {} : { claimedAt }),
+    ...(claim === undefined ? {} : { claim }),
     ...(settledAt === undefined ? {} : { settledAt }),
   };
 }

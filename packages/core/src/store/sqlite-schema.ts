@@ -13,7 +13,7 @@ export const applicationId = 0x43_73_67_6e;
 /** `PRAGMA user_version`. */
 export const schemaVersion = 1;
 
-export const schema = `
+export const schema: string = `
 CREATE TABLE installation (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT;
 INSERT INTO installation VALUES (1, 1);
 
@@ -35,6 +35,7 @@ CREATE TABLE calls (
   status TEXT CHECK (status IN ('completed', 'failed')),
   sealed TEXT,
   claimed_at INTEGER,
+  claim TEXT,
   settled_at INTEGER,
   PRIMARY KEY (tenant, run, slot)
 ) STRICT;

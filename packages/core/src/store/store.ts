@@ -47,6 +47,8 @@ export interface StoredCall extends CallFacts {
   readonly approval?: string;
   readonly outcome?: StoredOutcome;
   readonly claimedAt?: number;
+  /** Which attempt holds the claim, or held it when it settled. */
+  readonly claim?: string;
   readonly settledAt?: number;
 }
 
@@ -99,8 +101,9 @@ export interface ObserveInput {
   readonly now: number;
   /** Opened for a `review` when the call has no approval yet. */
   readonly approval?: NewApproval;
-  /** Upper bound of pending approvals of this run; one more is refused. */
+  /** Upper bounds of pending approvals of this run and of this user; one more is refused. */
   readonly maxPendingPerRun: number;
+  readonly maxPendingPerUser: number;
   readonly records: readonly RecordDraft[];
 }
 
@@ -125,6 +128,8 @@ export interface ClaimInput {
   readonly call: CallFacts;
   readonly origin: 'model' | 'resume';
   readonly now: number;
+  /** Names this attempt: only it may settle or release what it claimed. */
+  readonly claim: string;
   readonly durability: Durability;
   /** The approval whose verified votes allow this claim; absent when the decision was `allow`. */
   readonly approval?: { readonly id: string; readonly digest: string };
@@ -156,8 +161,10 @@ export type ClaimResult =
         | 'earlier_outcome_unknown';
     };
 
+/** Settling again what the same attempt settled is no error: the first answer may have been lost. */
 export interface SettleInput {
   readonly call: CallFacts;
+  readonly claim: string;
   readonly now: number;
   readonly outcome: StoredOutcome;
   /** Leases that were revoked; the others stay open for the sweeper. */
@@ -165,9 +172,10 @@ export interface SettleInput {
   readonly records: readonly RecordDraft[];
 }
 
-/** The body was not entered: the claim is undone and the approval can be claimed again. */
+/** The body was not entered, or may be entered again: the claim is undone and the approval can be claimed again. */
 export interface ReleaseInput {
   readonly call: CallFacts;
+  readonly claim: string;
   readonly now: number;
   readonly approval?: string;
   readonly closedLeases: readonly string[];
@@ -282,8 +290,12 @@ export interface Store {
 export interface SystemStore {
   tenants(): Promise<readonly string[]>;
   expiredApprovals(now: number, limit: number): Promise<readonly { tenant: string; id: string }[]>;
-  /** Approved, asynchronous, not consumed. */
-  runnableApprovals(limit: number): Promise<readonly { tenant: string; id: string }[]>;
+  /** Approved, asynchronous, not consumed and not expired; oldest first across tenants, from `offset` on. */
+  runnableApprovals(input: {
+    readonly now: number;
+    readonly limit: number;
+    readonly offset: number;
+  }): Promise<readonly { tenant: string; id: string }[]>;
   /** Leases past their expiry that nobody closed. */
   openLeases(before: number, limit: number): Promise<readonly StoredLease[]>;
   epoch(): Promise<number>;

@@ -30,8 +30,8 @@ export interface CallTable {
   insert(row: CallRow): void;
   /** Replaces everything but the facts. */
   update(row: CallRow): void;
-  /** `claimed` → `settled`; answers whether it was claimed. */
-  settle(call: CallFacts, outcome: StoredOutcome, now: number): boolean;
+  /** `claimed` → `settled`; answers whether this attempt held the claim. */
+  settle(call: CallFacts, claim: string, outcome: StoredOutcome, now: number): boolean;
   /** Keys of the claimed calls of this run with the same tool and the same arguments. */
   claimedAlike(call: CallFacts): readonly string[];
   settledAsynchronous(tenant: string, run: string): readonly StoredCall[];
@@ -43,11 +43,20 @@ export interface ApprovalTable {
   insert(approval: NewApproval, call: CallFacts, epoch: number): void;
   update(tenant: string, id: string, change: { state: ApprovalState; consumedAt: number | undefined }): void;
   addVote(vote: Vote): void;
-  /** How many of this run a human could still decide on. */
-  countPending(tenant: string, run: string, now: number, epoch: number): number;
+  /** How many of this run, and of this user, a human could still decide on. */
+  countPending(
+    call: Pick<CallFacts, 'tenant' | 'run' | 'user'>,
+    now: number,
+    epoch: number,
+  ): { readonly ofRun: number; readonly ofUser: number };
   /** `pending`, or `approved` and not consumed, past their expiry; soonest first. */
   expired(now: number, limit: number): readonly { tenant: string; id: string }[];
-  runnable(epoch: number, limit: number): readonly { tenant: string; id: string }[];
+  runnable(input: {
+    epoch: number;
+    now: number;
+    limit: number;
+    offset: number;
+  }): readonly { tenant: string; id: string }[];
 }
 
 export interface LeaseTable {

@@ -117,7 +117,9 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     expectSame(await ids({ limit: 1 }), [first], 'limit');
     for (const limit of [-1, 0.5, Number.NaN])
       await expectStoreError(store.approvals(tenant, { limit }), `limit ${limit}`);
-    for (let index = 0; index < 100; index += 1) await file(store, { createdAt: 2000 + index }, { run: 'run-3' });
+    for (let index = 0; index < 100; index += 1) {
+      await file(store, { createdAt: 2000 + index }, { run: 'run-3', user: `user-${index}` });
+    }
     expectSame((await ids({})).length, 100, 'default limit');
   },
 
@@ -131,7 +133,13 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     await consumed.claim();
     const rejected = await file(store);
     await store.vote(voteInput(rejected.call, rejected.approval, { verdict: 'reject' }));
-    expectSame(await store.system.runnableApprovals(10), [place(runnable)], 'runnable');
+    expectSame(
+      await store.system.runnableApprovals({ now: 3000, limit: 10, offset: 0 }),
+      [place(runnable)],
+      'runnable',
+    );
+    expectSame(await store.system.runnableApprovals({ now: 3000, limit: 10, offset: 1 }), [], 'runnable, second page');
+    expectSame(await store.system.runnableApprovals({ now: 4000, limit: 10, offset: 0 }), [], 'runnable, expired');
     expectSame(await store.system.expiredApprovals(3499, 10), [], 'nothing expired');
     expectSame(await store.system.expiredApprovals(4000, 10), [place(pending), place(runnable)], 'expired');
     expectSame(
@@ -154,6 +162,7 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
       const { call, claim } = await fileApproved(store, { mode, risk });
       await claim();
       await store.settle({
+        claim: 'attempt',
         call,
         now,
         outcome: { status: 'completed', sealed: 'result' },

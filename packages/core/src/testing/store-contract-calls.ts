@@ -26,7 +26,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const call = newCall();
     const records = [decisionDraft(call), newDraft({ call: call.key })];
     expectSame(await store.claim(claimInput(call, { records })), claimed, 'first claim');
-    expectSame(await store.call(call), { ...call, state: 'claimed', claimedAt: 1000 }, 'stored call');
+    expectSame(await store.call(call), { ...call, state: 'claimed', claimedAt: 1000, claim: 'attempt' }, 'stored call');
     expectSame(await eventsOf(store), ['decided', 'claimed'], 'ledger');
   },
 
@@ -56,7 +56,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     await store.claim(claimInput(call));
     const outcome = { status: 'completed', sealed: 'result' } as const;
     const records = [newDraft({ kind: 'outcome', event: 'completed' })];
-    await store.settle({ call, now: 1500, outcome, closedLeases: [], records });
+    await store.settle({ claim: 'attempt', call, now: 1500, outcome, closedLeases: [], records });
     for (const idempotent of [false, true]) {
       const again = await store.claim(claimInput(call, { origin: 'resume', idempotent }));
       expectSame(again, { status: 'settled', outcome }, 'claim after settlement');
@@ -69,7 +69,14 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const store = await storage.open();
     const call = newCall();
     await store.claim(claimInput(call));
-    await store.settle({ call, now: 1500, outcome: { status: 'failed' }, closedLeases: [], records: [] });
+    await store.settle({
+      claim: 'attempt',
+      call,
+      now: 1500,
+      outcome: { status: 'failed' },
+      closedLeases: [],
+      records: [],
+    });
     expectSame(
       await store.claim(claimInput(call)),
       { status: 'settled', outcome: { status: 'failed' } },
@@ -109,10 +116,20 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     }
     expectSame(await store.call(forged), undefined, 'forged call');
     await expectStoreError(
-      store.settle({ call: forged, now: 1, outcome: { status: 'completed' }, closedLeases: [], records: [] }),
+      store.settle({
+        claim: 'attempt',
+        call: forged,
+        now: 1,
+        outcome: { status: 'completed' },
+        closedLeases: [],
+        records: [],
+      }),
       'settle',
     );
-    await expectStoreError(store.release({ call: forged, now: 1, closedLeases: [], records: [] }), 'release');
+    await expectStoreError(
+      store.release({ claim: 'attempt', call: forged, now: 1, closedLeases: [], records: [] }),
+      'release',
+    );
     expectMembers(await store.call(call), { state: 'claimed' }, 'first call');
   },
 
@@ -120,8 +137,16 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const store = await storage.open();
     const call = newCall();
     const records = [newDraft({ event: 'completed' })];
-    const settle = () => store.settle({ call, now: 1, outcome: { status: 'completed' }, closedLeases: [], records });
-    const release = () => store.release({ call, now: 1, closedLeases: [], records });
+    const settled = {
+      claim: 'attempt',
+      call,
+      now: 1,
+      outcome: { status: 'completed' },
+      closedLeases: [],
+      records,
+    } as const;
+    const settle = () => store.settle(settled);
+    const release = () => store.release({ claim: 'attempt', call, now: 1, closedLeases: [], records });
     await expectStoreError(settle(), 'settle of an unknown call');
     await expectStoreError(release(), 'release of an unknown call');
     await store.claim(claimInput(call));
@@ -130,16 +155,37 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     await expectStoreError(release(), 'second release');
     await store.claim(claimInput(call));
     await settle();
-    await expectStoreError(settle(), 'second settle');
+    // The answer to the first may have been lost: the same attempt may say it again, and nothing is written twice.
+    await settle();
+    await expectStoreError(store.settle({ ...settled, claim: 'other' }), 'settle by another attempt');
     await expectStoreError(release(), 'release of a settled call');
     expectSame((await eventsOf(store)).length, 4, 'ledger');
+  },
+
+  async 'an attempt that lost its claim neither settles nor releases what another attempt holds'(storage) {
+    const store = await storage.open();
+    const call = newCall();
+    await store.claim(claimInput(call, { claim: 'first', idempotent: true }));
+    await store.claim(claimInput(call, { claim: 'second', idempotent: true }));
+    const input = { call, claim: 'first', now: 1, closedLeases: [], records: [newDraft()] };
+    await expectStoreError(store.release(input), 'release by the first');
+    await expectStoreError(store.settle({ ...input, outcome: { status: 'completed' } }), 'settle by the first');
+    expectMembers(await store.call(call), { state: 'claimed', claim: 'second' }, 'stored call');
+    await store.settle({ ...input, claim: 'second', outcome: { status: 'completed' } });
+    expectMembers(await store.call(call), { state: 'settled', claim: 'second' }, 'settled call');
   },
 
   async 'a released call is claimed again'(storage) {
     const store = await storage.open();
     const call = newCall();
     await store.claim(claimInput(call));
-    await store.release({ call, now: 1100, closedLeases: [], records: [newDraft({ event: 'released' })] });
+    await store.release({
+      claim: 'attempt',
+      call,
+      now: 1100,
+      closedLeases: [],
+      records: [newDraft({ event: 'released' })],
+    });
     expectSame(await store.call(call), { ...call, state: 'released' }, 'released call');
     expectSame(await store.claim(claimInput(call, { origin: 'resume' })), claimed, 'second claim');
   },
@@ -157,7 +203,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
       claimed,
       'while the other runs here',
     );
-    await store.release({ call: again, now: 1, closedLeases: [], records: [] });
+    await store.release({ claim: 'attempt', call: again, now: 1, closedLeases: [], records: [] });
     expectSame(await store.claim(claimInput(again)), refused, 'a released call');
     const others = [
       { run: 'run-2' },
@@ -180,7 +226,14 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
     const store = await storage.open();
     const first = newCall();
     await store.claim(claimInput(first));
-    await store.settle({ call: first, now: 1, outcome: { status: 'failed' }, closedLeases: [], records: [] });
+    await store.settle({
+      claim: 'attempt',
+      call: first,
+      now: 1,
+      outcome: { status: 'failed' },
+      closedLeases: [],
+      records: [],
+    });
     expectSame(
       await store.claim(claimInput(newCall({ argumentsDigest: first.argumentsDigest }))),
       claimed,
@@ -250,6 +303,7 @@ export const callCases: Readonly<Record<string, StoreCheck>> = {
       store.claim(claimInput(call)),
       store.append(tenant, [newDraft({ tenant: 'globex' })]),
       store.settle({
+        claim: 'attempt',
         call: newCall(),
         now: 1,
         outcome: { status: 'completed' },

@@ -70,7 +70,7 @@ export const grantCases: Readonly<Record<string, StoreCheck>> = {
     expectSame(results.filter(({ status }) => status === 'claimed').length, 1, 'claims');
     expectMembers(await store.approval(tenant, approval.id), { state: 'approved', consumedAt: 3000 }, 'approval');
     const outcome = { status: 'completed' } as const;
-    await store.settle({ call, now: 3500, outcome, closedLeases: [], records: [] });
+    await store.settle({ claim: 'attempt', call, now: 3500, outcome, closedLeases: [], records: [] });
     expectSame(await claim(), { status: 'settled', outcome }, 'replay');
   },
 
@@ -149,7 +149,7 @@ export const grantCases: Readonly<Record<string, StoreCheck>> = {
     expectSame(await store.system.epoch(), epoch + 1, 'epoch');
     expectSame(await granted.claim(), refused('approval_stale'), 'claim');
     expectSame(await store.vote(voteInput(pending.call, pending.approval)), refused('expired'), 'vote');
-    expectSame(await store.system.runnableApprovals(10), [], 'runnable');
+    expectSame(await store.system.runnableApprovals({ now: 3000, limit: 10, offset: 0 }), [], 'runnable');
     const voided = reviewInput(newCall({ run: 'run-2' }), newApproval(), { maxPendingPerRun: 1 });
     expectMembers(await store.observe(voided), { status: 'observed' }, 'a voided approval takes no place');
     expectSame(await (await fileApproved(store)).claim(), claimed, 'a grant of the new epoch');
@@ -159,7 +159,7 @@ export const grantCases: Readonly<Record<string, StoreCheck>> = {
     const store = await storage.open();
     const { call, approval, claim } = await fileApproved(store);
     await claim();
-    const input = { call, now: 3100, closedLeases: [], records: [newDraft({ event: 'released' })] };
+    const input = { call, claim: 'attempt', now: 3100, closedLeases: [], records: [newDraft({ event: 'released' })] };
     await expectStoreError(store.release({ ...input, approval: 'apr-other' }), 'release of another approval');
     await store.release({ ...input, approval: approval.id });
     const { consumedAt } = (await store.approval(tenant, approval.id)) ?? {};

@@ -170,13 +170,20 @@ export const ledgerCases: Readonly<Record<string, StoreCheck>> = {
     await store.claim(claimInput(first, { leases: [lease, { ...lease, id: 'lse-2' }] }));
     await store.claim(claimInput(second, { leases: [{ ...lease, id: 'lse-3' }] }));
     const closedLeases = ['lse-1', 'lse-3', 'lse-none'];
-    await store.settle({ call: first, now: 1, outcome: { status: 'completed' }, closedLeases, records: [] });
+    await store.settle({
+      claim: 'attempt',
+      call: first,
+      now: 1,
+      outcome: { status: 'completed' },
+      closedLeases,
+      records: [],
+    });
     expectSame(
       (await store.system.openLeases(5000, 10)).map(({ id }) => id),
       ['lse-2', 'lse-3'],
       'after settling',
     );
-    await store.release({ call: second, now: 1, closedLeases, records: [] });
+    await store.release({ claim: 'attempt', call: second, now: 1, closedLeases, records: [] });
     expectSame(
       (await store.system.openLeases(5000, 10)).map(({ id }) => id),
       ['lse-2'],

@@ -46,6 +46,7 @@ const operations: readonly Step[] = [
   },
   (store, tenant, pick) =>
     store.settle({
+      claim: 'attempt',
       call: callOf(tenant, pick),
       now: 1,
       outcome: { status: 'completed' },
@@ -54,6 +55,7 @@ const operations: readonly Step[] = [
     }),
   (store, tenant, pick) =>
     store.release({
+      claim: 'attempt',
       call: callOf(tenant, pick),
       now: 1,
       closedLeases: [leaseOf(pick)],
@@ -89,7 +91,10 @@ const operations: readonly Step[] = [
   async (store, tenant) => (await store.heads(tenant)).map(({ tenant: of, seq }) => ({ of, seq })),
   async (store, tenant) => (await store.writers(tenant)).length,
   async (store, tenant) => (await store.system.expiredApprovals(9000, 1000)).filter((place) => place.tenant === tenant),
-  async (store, tenant) => (await store.system.runnableApprovals(1000)).filter((place) => place.tenant === tenant),
+  async (store, tenant) =>
+    (await store.system.runnableApprovals({ now: 0, limit: 1000, offset: 0 })).filter(
+      (place) => place.tenant === tenant,
+    ),
   async (store, tenant) => (await store.system.openLeases(9000, 1000)).filter((lease) => lease.tenant === tenant),
   async (store, tenant) => (await store.system.tenants()).includes(tenant),
 ];

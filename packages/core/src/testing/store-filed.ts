@@ -36,6 +36,9 @@ export async function fileApproved(
   return filed;
 }
 
-export const refused = (code: string) => ({ status: 'refused', code });
+export const refused = (code: string): { readonly status: 'refused'; readonly code: string } => ({
+  status: 'refused',
+  code,
+});
 export const claimed: ClaimResult = { status: 'claimed' };
 export const countRecords = async (store: Store): Promise<number> => (await store.records(tenant, {})).length;

@@ -80,6 +80,7 @@ export function claimInput(call: CallFacts, input: Partial<ClaimInput> = {}): Cl
     call,
     origin: 'model',
     now: 1000,
+    claim: 'attempt',
     durability: 'process',
     idempotent: false,
     live: new Set(),
@@ -118,6 +119,7 @@ export function reviewInput(
     now: approval?.createdAt ?? 1000,
     ...(approval === undefined ? {} : { approval }),
     maxPendingPerRun: 100,
+    maxPendingPerUser: 100,
     records: [
       decisionDraft(call, 'v1:review'),
       newDraft({ tenant: call.tenant, kind: 'approval', event: 'opened', call: call.key }),

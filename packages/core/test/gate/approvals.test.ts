@@ -42,7 +42,7 @@ describe('a medium-risk call', () => {
       expect(runs).toEqual([{ text: 'hi' }]);
       expect(results.map((result) => result.status)).toEqual(['completed', 'completed', 'completed']);
       expect(results.map((result) => 'replayed' in result && result.replayed)).toEqual([false, true, true]);
-      expect(await f.countersign.inbox({ tenant: 'acme', run: 'run-1' })).toMatchObject([
+      expect(await f.countersign.inbox({ tenant: 'acme', user: 'alice', run: 'run-1' })).toMatchObject([
         { tool: 'note', outcome: { status: 'completed', result: { created: true } } },
       ]);
     },
@@ -166,7 +166,11 @@ describe('a high-risk call', () => {
       wait: true,
       signal: AbortSignal.timeout(50),
     });
-    expect(aborted).toMatchObject({ status: 'denied', reason: 'approval_expired' });
+    expect(aborted).toMatchObject({ status: 'pending' });
+    const [open] = await f.store.approvals('acme', { state: 'pending' });
+    expect(open?.id).toBe(pendingId(aborted));
+    const before = await gate.execute(callTo('read'), () => 1, { signal: AbortSignal.abort() });
+    expect(before).toMatchObject({ status: 'denied', reason: 'call_aborted' });
   });
 
   verifies(

@@ -18,8 +18,10 @@ function approval(votes: readonly Vote[]): StoredApproval {
   return { id: 'apr', digest: 'digest', call: { tenant: 'acme', user: 'alice' }, votes } as unknown as StoredApproval;
 }
 
+const requester = { tenant: 'acme', user: 'alice' };
+
 verifies('APR-6', 'a signed vote to approve approves', () => {
-  expect(verifier.approves(approval([vote()]))).toBe(true);
+  expect(verifier.approves(approval([vote()]), requester)).toBe(true);
 });
 
 describe('nothing else approves', () => {
@@ -42,7 +44,7 @@ describe('nothing else approves', () => {
   ];
   for (const [name, votes] of cases) {
     verifies(['APR-5', 'APR-6'], `not ${name}`, () => {
-      expect(verifier.approves(approval(votes))).toBe(false);
+      expect(verifier.approves(approval(votes), requester)).toBe(false);
     });
   }
 });

@@ -57,7 +57,14 @@ async function work(): Promise<void> {
     await store.claim(claimInput(call, { records: [newDraft({ event: 'claimed', call: call.key })] }));
     say(`claimed ${call.key}`);
     const records = [newDraft({ kind: 'outcome', event: 'completed', call: call.key })];
-    await store.settle({ call, now: 2000, outcome: { status: 'completed' }, closedLeases: [], records });
+    await store.settle({
+      claim: 'attempt',
+      call,
+      now: 2000,
+      outcome: { status: 'completed' },
+      closedLeases: [],
+      records,
+    });
     say(`settled ${call.key}`);
   }
 }

@@ -1,0 +1,74 @@
+/**
+ * What an approver is shown. Nobody is shown a request whose stored parts do not add up to its digest: a row that was
+ * changed in the store must not be approved in place of the call that would run.
+ * @module
+ */
+import { ApprovalConflict } from '../errors.ts';
+import { digestApproval, digestArguments } from '../execute/digest.ts';
+import type { SubjectKey } from '../record/sealing.ts';
+import type { StoredApproval } from '../store/store.ts';
+import type { ApprovalView } from './approve.ts';
+
+/** Context under which revision 1 of the arguments is sealed. */
+export function argumentsContext(approval: string): string {
+  return `approval|${approval}|arguments|1`;
+}
+
+export function reasonContext(approval: string, approver: string): string {
+  return `approval|${approval}|reason|${approver}`;
+}
+
+/** @throws ApprovalConflict when arguments, call and digest do not belong together; KeyError when they cannot be opened */
+export function viewApproval(approval: StoredApproval, key: SubjectKey, now: number): ApprovalView {
+  const { call } = approval;
+  const text = key.open(approval.sealedArguments, argumentsContext(approval.id));
+  if (digestArguments(text) !== call.argumentsDigest || digestApproval(call, approval) !== approval.digest) {
+    throw new ApprovalConflict(`approval ${approval.id} was changed in the store: it is not what its digest says`);
+  }
+  const lapsed = approval.state === 'pending' && approval.expiresAt <= now;
+  return {
+    ...describe(approval),
+    state: lapsed ? 'expired' : approval.state,
+    arguments: text,
+    digest: approval.digest,
+    votes: approval.votes.map((vote) => ({
+      approver: vote.approver,
+      verdict: vote.verdict,
+      time: vote.time,
+      ...reasonOf(approval, vote, key),
+    })),
+  };
+}
+
+/** A request that cannot be shown in full, and so cannot be decided: it has no digest. */
+export function viewUnreadable(approval: StoredApproval): ApprovalView {
+  return { ...describe(approval), arguments: '[unreadable]', digest: '', votes: [] };
+}
+
+function describe(approval: StoredApproval): Omit<ApprovalView, 'arguments' | 'digest' | 'votes'> {
+  const { call, id, state, mode, capability, risk, policyVersion, createdAt, expiresAt } = approval;
+  return {
+    ...{ id, state, mode, capability, risk, policyVersion, createdAt, expiresAt },
+    tenant: call.tenant,
+    requester: call.user,
+    agent: call.agent,
+    delegation: call.delegation,
+    run: call.run,
+    tool: call.tool.name,
+    source: call.tool.source,
+    consumed: approval.consumedAt !== undefined,
+  };
+}
+
+function reasonOf(
+  approval: StoredApproval,
+  vote: StoredApproval['votes'][number],
+  key: SubjectKey,
+): { readonly reason?: string } {
+  if (vote.sealedReason === undefined) return {};
+  try {
+    return { reason: key.open(vote.sealedReason, reasonContext(approval.id, vote.approver)) };
+  } catch {
+    return {};
+  }
+}
