@@ -9,6 +9,7 @@ import { ToolMessage } from '@langchain/core/messages';
 import { isGraphBubbleUp } from '@langchain/langgraph';
 import { createMiddleware, MiddlewareError, ToolInvocationError, type AgentMiddleware } from 'langchain';
 import { ReplacedToolHandler } from './callback-handler.ts';
+import { refuseGarbled, withGarbledCalls } from './garbled-calls.ts';
 import { guardTool, type GuardOptions } from './guard-tools.ts';
 import { langchainState, type PauseSlot } from './guarded-state.ts';
 import { textOf, type ToolGateSource } from './tool-context.ts';
@@ -41,9 +42,12 @@ export function countersignMiddleware(source: ToolGateSource, options: Middlewar
   return createMiddleware({
     name: 'Countersign',
     async wrapModelCall(request, handler) {
-      return handler({ ...request, tools: await offered(request.tools, source, options, request.runtime) });
+      const tools = await offered(request.tools, source, options, request.runtime);
+      return withGarbledCalls(await handler({ ...request, tools }));
     },
     async wrapToolCall(request, handler) {
+      const refusal = refuseGarbled(request.state.messages, request.toolCall);
+      if (refusal !== undefined) return refusal;
       const slot: PauseSlot = {};
       try {
         const tool = request.tool === undefined ? undefined : guard(request.tool);
