@@ -169,7 +169,7 @@ const list = {
     must: 'The pause of each framework is used where there is one and survives a restart in another process, streaming included.',
     kind: 'asked',
     status: 'partial',
-    missing: 'see the adapters; the inventory does not say yet which paths wait',
+    missing: 'the inventory does not say yet which paths wait',
   },
   'APR-9': {
     must: 'What the approver sees is what runs, with provenance, warnings about deceptive text and the difference from last time.',
@@ -298,12 +298,12 @@ const list = {
     must: 'Every path to a tool of LangChain is guarded, and what is not guarded is blocked and audited.',
     kind: 'asked',
     status: 'partial',
-    missing: 'provider tools that other middleware adds at run time are offered unseen; the contract suite',
+    missing: 'provider tools that other middleware adds at run time are offered unseen',
   },
   'ADP-4': {
     must: "One contract suite runs on all adapters and shows where a framework's own approval fails.",
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'ADP-5': {
     must: 'Tools that are not governed are listed at start-up and refused when enforcing.',

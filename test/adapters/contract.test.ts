@@ -36,12 +36,13 @@ async function keeps(theCase: Case, framework: Framework): Promise<void> {
 }
 
 describe.each(frameworks)('%s', (framework) => {
-  for (const each of callCases) verifies(['ADP-4', 'ADP-6'], each.id, () => keeps(each, framework), { timeout });
-  for (const each of pauseCases) verifies(['ADP-4', 'APR-8'], each.id, () => keeps(each, framework), { timeout });
-  for (const each of approvalCases) verifies(['ADP-4', 'APR-5'], each.id, () => keeps(each, framework), { timeout });
-  for (const each of pathCases) verifies(['ADP-4'], each.id, () => keeps(each, framework), { timeout });
-  for (const each of pathPauseCases) verifies(['ADP-4', 'APR-8'], each.id, () => keeps(each, framework), { timeout });
-  for (const each of inputCases) verifies(['ADP-4', 'REL-4'], each.id, () => keeps(each, framework), { timeout });
+  for (const each of callCases) verifies(['ADP-4', 'ADP-6'], each.title, () => keeps(each, framework), { timeout });
+  for (const each of pauseCases) verifies(['ADP-4', 'APR-8'], each.title, () => keeps(each, framework), { timeout });
+  for (const each of approvalCases) verifies(['ADP-4', 'APR-5'], each.title, () => keeps(each, framework), { timeout });
+  for (const each of pathCases) verifies(['ADP-4'], each.title, () => keeps(each, framework), { timeout });
+  for (const each of pathPauseCases)
+    verifies(['ADP-4', 'APR-8'], each.title, () => keeps(each, framework), { timeout });
+  for (const each of inputCases) verifies(['ADP-4', 'REL-4'], each.title, () => keeps(each, framework), { timeout });
 
   verifies(
     'ADP-5',

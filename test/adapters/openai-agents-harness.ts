@@ -10,6 +10,7 @@ import {
   Runner,
   RunState,
   setTraceProcessors,
+  setTracingDisabled,
   tool,
   ToolGuardrailFunctionOutputFactory as Guardrail,
   webSearchTool,
@@ -38,6 +39,8 @@ const parameters = z.object({ amount: z.number() });
 
 /** The SDK's own traces, instead of sending them away. */
 const traced: unknown[] = [];
+// Off by default where tests run.
+setTracingDisabled(false);
 setTraceProcessors([]);
 addTraceProcessor({
   onTraceStart: async () => undefined,
