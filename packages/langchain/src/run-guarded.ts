@@ -63,6 +63,8 @@ export async function runGuarded(
   if (place.callId === undefined) return refuseWithoutId(asker);
   const call: ToolCall = { tool, callId: place.callId, step: place.step, origin: 'model', arguments: args };
   const outcome = await execute(gate, call, place, body, runManager, config);
+  // LangChain's own way to end an aborted call.
+  if (outcome.status === 'denied' && outcome.reason === 'call_aborted') config?.signal?.throwIfAborted();
   if (place.pausable) pauseFor(outcome, tool.name);
   if (outcome.status === 'suspended') remember(outcome.signal);
   if (outcome.status === 'failed') place.failed();
