@@ -1,4 +1,5 @@
 /** The measured table as Markdown: the same text for the same results, on every machine. */
+import { bypassPaths } from '../test/adapters/bypass-paths.ts';
 import { cases } from '../test/adapters/cases.ts';
 import { columns, frameworks, type Column, type Framework } from '../test/adapters/harness.ts';
 
@@ -32,6 +33,10 @@ runs votes come from an approvals service; natively whoever resumes a run says w
 
 \`>1×\` stands for a race that the tool lost. Secrets come from a lease behind the gate, and natively from where tools usually
 have them.
+
+Below each table stand the ways to a tool's body that go past a simple wrapper. \`gated\`: the call goes through the gate.
+\`refused\`: at start-up, or never offered to the model. \`stopped\`: by a backstop (\`detectUnguarded\`, the callback handler),
+which can be switched off. \`open\`: nobody can stand there.
 `;
 
 export function renderTable(cell: Cell, versionOf: (name: string) => string): string {
@@ -41,9 +46,21 @@ export function renderTable(cell: Cell, versionOf: (name: string) => string): st
       `${title} (\`${id}\`)`,
       ...columns.map((column) => cell(id, framework, column)),
     ]);
-    return `## ${titles[framework]}\n\n${versions}\n\n${markdownTable(['case', 'native approval', 'with Countersign'], rows)}`;
+    const cased = markdownTable(['case', 'native approval', 'with Countersign'], rows);
+    return `## ${titles[framework]}\n\n${versions}\n\n${cased}\n\n### Ways past a wrapper\n\n${pathTable(framework)}`;
   });
   return `${[introduction.trimEnd(), ...sections].join('\n\n')}\n`;
+}
+
+function pathTable(framework: Framework): string {
+  const rows = bypassPaths
+    .filter((entry) => entry.framework === framework)
+    .map(({ path, outcome, note, case: shownBy, test }) => [
+      path,
+      note === undefined ? outcome : `${outcome}: ${note}`,
+      shownBy !== undefined ? `\`${shownBy}\`` : test === undefined ? '' : `\`packages/${framework}/test/${test[0]}\``,
+    ]);
+  return markdownTable(['way', 'with Countersign', 'shown by'], rows);
 }
 
 /** The cells of a table that was rendered before. */

@@ -2,11 +2,14 @@
  * The contract of the adapters: the same cases on every framework. Each test also measures what the framework's own
  * approval does, and compares both with docs/conformance.md: `npm run conformance` writes it anew.
  */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readDocument, versionOf } from '../../conformance/document.ts';
 import { cellName, readTable, renderTable } from '../../conformance/table.ts';
+import { repositoryRoot } from '../support/repository.ts';
 import { verifies } from '../verifies.ts';
 import { approvalCases, pauseCases } from './approval-cases.ts';
+import { bypassPaths } from './bypass-paths.ts';
 import { callCases } from './call-cases.ts';
 import { cases, type Case } from './cases.ts';
 import { columns, frameworks, type Framework } from './harness.ts';
@@ -68,5 +71,15 @@ describe('docs/conformance.md', () => {
     const known = new Set(cases.map(({ id }) => id));
     expect(namedCases.filter((name) => !known.has(name))).toEqual([]);
     expect(known.size).toBe(cases.length);
+  });
+
+  test('every way past a wrapper names a case or a test that exists', () => {
+    const missing = bypassPaths.filter(({ framework, outcome, case: id, test: shown }) => {
+      if (id !== undefined)
+        return !cases.some((each) => each.id === id && whyNotApplicable(id, framework, 'guarded') === undefined);
+      if (shown === undefined) return outcome !== 'open';
+      return !readFileSync(`${repositoryRoot}/packages/${framework}/test/${shown[0]}`, 'utf8').includes(shown[1]);
+    });
+    expect(missing).toEqual([]);
   });
 });
