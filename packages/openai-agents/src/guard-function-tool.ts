@@ -185,15 +185,20 @@ async function explainInvalid(
   const own = details ?? {};
   const never: Prepared | undefined = parser.refuse();
   if (never === undefined) throw error;
-  const text = details?.toolCall?.arguments ?? '';
+  const text = error.toolInvocation?.input ?? details?.toolCall?.arguments ?? '';
   // Without details the SDK has redacted this input, and it stays so whatever the settings are by now.
   const disposition = details === undefined ? { disposition: { redacted: true } } : {};
   prepareFor(own, { ...never, ...disposition }, text, { success: false, error: error.originalError ?? error });
   return (await original.invoke(context, text, own)) as string;
 }
 
+interface InvalidInput extends Error {
+  readonly originalError?: unknown;
+  readonly toolInvocation?: { readonly input: string };
+}
+
 /** The SDK does not export the class; only this one has the member. */
-function isInvalidInput(error: unknown): error is Error & { readonly originalError?: unknown } {
+function isInvalidInput(error: unknown): error is InvalidInput {
   return error instanceof ModelBehaviorError && 'toolInvocation' in error;
 }
 
