@@ -10,7 +10,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { createCountersign, definePolicy, type Countersign, type Gate, type ToolCall } from '@countersign/core';
 import { sqliteStore } from '@countersign/core/sqlite';
 
-export const policy = definePolicy({
+const policy = definePolicy({
   countersign: 1,
   name: 'bench',
   version: '1',

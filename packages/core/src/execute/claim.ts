@@ -5,7 +5,7 @@
  */
 import type { Decision, Outcome, ToolRule } from '../call.ts';
 import type { PlannedLease } from '../lease/lease-manager.ts';
-import type { StoredApproval } from '../store/store.ts';
+import type { ClaimResult, StoredApproval } from '../store/store.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unknownMessage } from '../messages.ts';
 import { callEvent, decisionEvent } from '../record/call-events.ts';
@@ -39,24 +39,24 @@ export async function claim(
   approval: StoredApproval | undefined,
   codec: Decoder = plainCodec,
 ): Promise<Claimed | 'needs_review'> {
-  const { runtime, key } = context;
+  const { runtime } = context;
   const { facts } = call;
-  const rule = decision.rule;
+  const { rule } = decision;
   if (rule === undefined) throw denied('authorizer_failed', { callKey: facts.key });
   const plans = runtime.leases.plan(rule.credentials, runtime.clock.now());
-  const now = runtime.clock.now();
-  const asked = performance.now();
   const decided = context.draft(decisionEvent(facts, decision, call.arguments.view));
   const intent = context.draft({ ...callEvent(facts, 'claim', 'claimed'), ...claimFields(decision, approval) });
+  const asked = performance.now();
   const mine = !runtime.live.has(facts.key);
   runtime.live.add(facts.key);
+  let claimed = false;
   try {
     const result = await runtime.store.claim({
       call: facts,
       origin: call.origin,
-      now,
-      durability: decision.risk === 'high' ? 'power' : 'process',
+      now: runtime.clock.now(),
       claim: intent.id,
+      durability: decision.risk === 'high' ? 'power' : 'process',
       ...(approval === undefined ? {} : { approval: { id: approval.id, digest: approval.digest } }),
       // A second evaluation in this process waits for the first: only one that died is taken up again.
       idempotent: rule.idempotent && mine,
@@ -64,39 +64,38 @@ export async function claim(
       leases: plans.map(({ id, service, provider, expiresAt }) => ({ id, service, provider, expiresAt })),
       records: [decided, intent],
     });
-    switch (result.status) {
-      case 'claimed':
-        return {
-          context,
-          call,
-          decision,
-          rule,
-          approval,
-          plans,
-          waitedMs: performance.now() - asked,
-          intent: intent.id,
-        };
-      case 'settled':
-        throw new Stop(replayOutcome(key, facts, result.outcome, codec), { recorded: true });
-      case 'unsettled':
-        throw new Stop(await outcomeOfOther(context, call, codec), { recorded: true });
-      case 'refused':
-        if (
-          approval === undefined &&
-          (result.code === 'earlier_outcome_unknown' || result.code === 'approval_required')
-        ) {
-          if (mine) runtime.live.delete(facts.key);
-          return 'needs_review';
-        }
-        throw denied(result.code, { callKey: facts.key, capability: decision.capability });
-      default:
-        throw denied('ledger_unavailable', { callKey: facts.key, detail: String(result satisfies never) });
-    }
-  } catch (error) {
-    if (mine) runtime.live.delete(facts.key);
-    throw error;
+    claimed = result.status === 'claimed';
+    if (!claimed) return await notClaimed(context, call, result, approval, codec);
+    const waitedMs = performance.now() - asked;
+    return { context, call, decision, rule, approval, plans, waitedMs, intent: intent.id };
+  } finally {
+    if (mine && !claimed) runtime.live.delete(facts.key);
   }
 }
+
+/** Why this attempt does not run. Only a call that a person could still let run comes back. */
+async function notClaimed(
+  context: GateContext,
+  call: PreparedCall,
+  result: ClaimResult,
+  approval: StoredApproval | undefined,
+  codec: Decoder,
+): Promise<'needs_review'> {
+  const { facts } = call;
+  switch (result.status) {
+    case 'settled':
+      throw new Stop(replayOutcome(context.key, facts, result.outcome, codec), { recorded: true });
+    case 'unsettled':
+      throw new Stop(await outcomeOfOther(context, call, codec), { recorded: true });
+    case 'refused':
+      if (approval === undefined && reviewable.has(result.code)) return 'needs_review';
+      throw denied(result.code, { callKey: facts.key });
+    default:
+      throw denied('ledger_unavailable', { callKey: facts.key });
+  }
+}
+
+const reviewable: ReadonlySet<string> = new Set(['earlier_outcome_unknown', 'approval_required']);
 
 function claimFields(decision: Decision, approval: StoredApproval | undefined): object {
   return {

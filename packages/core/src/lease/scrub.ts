@@ -14,9 +14,9 @@ import { createValueScrubber } from './scrub-value.ts';
 import type { Secret } from './secret.ts';
 
 /** Shorter secrets would be found in ordinary text, and guessed. In characters. */
-export const minSecretLength = 8;
+const minSecretLength = 8;
 /** Room for a private key or a certificate; a larger one would cost every result. In characters. */
-export const maxSecretLength = 65_536;
+const maxSecretLength = 65_536;
 /** Parts of a structured credential that are shorter than this name things (regions, users) rather than protect them. */
 const minPartLength = 16;
 

@@ -129,6 +129,14 @@ function callTable({ of, for: rowsFor, put }: Memory): CallTable {
   };
 }
 
+function isOpen({ state, consumedAt }: StoredApproval): boolean {
+  return state === 'pending' || (state === 'approved' && consumedAt === undefined);
+}
+
+function isRunnable({ state, mode, consumedAt }: StoredApproval): boolean {
+  return state === 'approved' && mode === 'asynchronous' && consumedAt === undefined;
+}
+
 function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
   const oldestFirst = (tenant: string) =>
     [...of(tenant).approvals.values()].toSorted((left, right) => left.createdAt - right.createdAt);
@@ -175,18 +183,14 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
     },
     expired(now, limit) {
       return everywhere()
-        .filter(({ state, consumedAt }) => state === 'pending' || (state === 'approved' && consumedAt === undefined))
-        .filter(({ expiresAt }) => expiresAt <= now)
+        .filter((approval) => isOpen(approval) && approval.expiresAt <= now)
         .toSorted((left, right) => left.expiresAt - right.expiresAt)
         .slice(0, maxRows(limit))
         .map(place);
     },
     runnable({ epoch, now, limit, offset }) {
       return everywhere()
-        .filter(
-          ({ state, mode, consumedAt }) => state === 'approved' && mode === 'asynchronous' && consumedAt === undefined,
-        )
-        .filter((approval) => approval.epoch === epoch && approval.expiresAt > now)
+        .filter((approval) => isRunnable(approval) && approval.epoch === epoch && approval.expiresAt > now)
         .toSorted((left, right) => left.createdAt - right.createdAt)
         .slice(offset, offset + maxRows(limit))
         .map(place);

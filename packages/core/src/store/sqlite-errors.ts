@@ -17,7 +17,7 @@ const remedies: Readonly<Record<number, string>> = {
 };
 
 /** The primary result code of an error thrown by `node:sqlite`. */
-export function resultCode(error: unknown): number | undefined {
+function resultCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined;
   return error.errcode & 0xff;
 }

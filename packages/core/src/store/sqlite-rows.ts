@@ -39,7 +39,7 @@ export function texts(row: Row, column: string): readonly string[] {
   throw new StoreError(`column ${column} should be a list of texts: the store is damaged`);
 }
 
-export function factsFrom(row: Row): CallFacts {
+function factsFrom(row: Row): CallFacts {
   const schemaDigest = optionalText(row, 'schema_digest');
   return {
     tenant: text(row, 'tenant'),

@@ -8,6 +8,7 @@
 import { ConfigurationError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import { approvalCases } from './store-contract-approvals.ts';
+import { attemptCases } from './store-contract-attempts.ts';
 import { callCases } from './store-contract-calls.ts';
 import { grantCases } from './store-contract-grants.ts';
 import { ledgerCases } from './store-contract-ledger.ts';
@@ -39,6 +40,7 @@ export interface StoreContractCase {
 
 const checks: Readonly<Record<string, StoreCheck>> = {
   ...callCases,
+  ...attemptCases,
   ...grantCases,
   ...approvalCases,
   ...ledgerCases,

@@ -59,7 +59,9 @@ verifies('APR-6', 'the requester cannot approve their own request by changing wh
   const { id, call } = await file(f, { target: 'own' });
   const { digest } = await f.approvals.show(f.carol, id);
   database.exec(`UPDATE calls SET user = 'zed'`);
-  await expect(f.approvals.decide(f.aliceApproves, { id, verdict: 'approve', digest })).rejects.toThrow();
+  await expect(f.approvals.decide(f.aliceApproves, { id, verdict: 'approve', digest })).rejects.toMatchObject({
+    code: expect.stringMatching(/^ERR_/),
+  });
   expect((await f.store.approval('acme', id))?.state).toBe('pending');
   expect(await f.gate.execute({ ...call, origin: 'resume' }, () => 1)).not.toMatchObject({ status: 'completed' });
 });
