@@ -2,6 +2,7 @@
  * The agent process: begins a run, or goes on with a suspended one, and ends. Nothing stays in memory in between.
  */
 import { readFileSync } from 'node:fs';
+import { readKeyFile } from '@countersign/core';
 import { createDemoCountersign } from './gate.ts';
 import { frameworkNamed } from './frameworks/framework.ts';
 import { agent, tenant, user, writePrivately } from './place.ts';
@@ -35,6 +36,7 @@ const settings = {
   instructions,
   tools: demoTools(serviceUrl),
   gate: countersign.gate({ tenant, user, agent, run }),
+  stateKey: readKeyFile(place.stateKey).export(),
   say: (line: string) => report({ line }),
 };
 

@@ -29,6 +29,8 @@ export interface Place {
   readonly approverToken: string;
   /** Only agent and worker read this one. */
   readonly leaseKey: string;
+  /** Only the agent reads this one: it signs what a suspended run leaves behind, where a framework can. */
+  readonly stateKey: string;
   readonly votePublicKey: string;
   readonly leasePublicKey: string;
   readonly revocations: string;
@@ -49,6 +51,7 @@ export function placeIn(folder: string): Place {
     approvers: at('approvals', 'approvers.json'),
     approverToken: at('approver', 'token'),
     leaseKey: at('agent', 'lease.pem'),
+    stateKey: at('agent', 'state.key'),
     votePublicKey: at('public', 'votes.pem'),
     leasePublicKey: at('public', 'lease.pem'),
     revocations: at('revocations.log'),
@@ -66,6 +69,7 @@ export function createPlace(): Place {
     mkdirSync(join(place.folder, name), { mode: 0o700 });
   createKeyFile(place.auditKey);
   createKeyFile(place.voteKey);
+  createKeyFile(place.stateKey);
   writeFileSync(place.votePublicKey, createVoteSigner(readKeyFile(place.voteKey)).publicKey);
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   writePrivately(place.leaseKey, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());

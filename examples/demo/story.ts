@@ -64,7 +64,7 @@ export async function tellStory(input: StoryInput): Promise<Story> {
   heading('4. A new agent process goes on where the first one ended');
   const resumed = await resume();
 
-  heading('5. The same approved messages are sent once more: a replay');
+  heading('5. The same approved state is sent once more: a replay');
   const replayed = await resume();
 
   heading('6. A worker runs what was approved meanwhile, once, however often it looks');

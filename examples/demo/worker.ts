@@ -13,7 +13,7 @@ const [frameworkName = '', serviceUrl = ''] = args;
 const framework = await frameworkNamed(frameworkName);
 const countersign = createDemoCountersign(place);
 const worker = countersign.worker({
-  tools: framework.runnableTools({ tools: demoTools(serviceUrl), gate: ambientGate }),
+  tools: await framework.runnableTools({ tools: demoTools(serviceUrl), gate: ambientGate }),
   onSettled: ({ approval, outcome }) => report({ line: `runs ${approval.call.tool.name}: ${outcome.status}` }),
 });
 const ran = await traced(place.spans, 'worker tick', undefined, () => worker.tick());

@@ -18,6 +18,8 @@ export interface AgentSettings {
   readonly instructions: string;
   readonly tools: Readonly<Record<string, DemoTool>>;
   readonly gate: GateSource<unknown>;
+  /** For frameworks whose suspended runs can be signed. */
+  readonly stateKey: Uint8Array;
   /** One line for the person who watches. */
   readonly say: (line: string) => void;
 }
@@ -28,11 +30,13 @@ export interface DemoFramework {
   /** Goes on with a suspended run, in any process, telling the framework that it may. */
   resume(settings: AgentSettings, state: unknown): Promise<AgentRun>;
   /** The guarded tools, for a worker. */
-  runnableTools(settings: Pick<AgentSettings, 'tools' | 'gate'>): RunnableTools;
+  runnableTools(settings: Pick<AgentSettings, 'tools' | 'gate'>): RunnableTools | Promise<RunnableTools>;
 }
 
 const frameworks: Readonly<Record<string, () => Promise<DemoFramework>>> = {
   'ai-sdk': async () => (await import('./ai-sdk.ts')).aiSdk,
+  'openai-agents': async () => (await import('./openai-agents.ts')).openaiAgents,
+  langchain: async () => (await import('./langchain.ts')).langchain,
 };
 
 export const frameworkNames: readonly string[] = Object.keys(frameworks);
