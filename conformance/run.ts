@@ -10,7 +10,7 @@ import { cases } from '../test/adapters/cases.ts';
 import { columns, frameworks } from '../test/adapters/harness.ts';
 import { openBench } from '../test/adapters/measure.ts';
 import { whyNotApplicable } from '../test/adapters/not-applicable.ts';
-import { broken, words } from '../test/adapters/words.ts';
+import { cellOf } from '../test/adapters/words.ts';
 import { documentPath, readDocument, versionOf } from './document.ts';
 import { cellName, renderTable } from './table.ts';
 
@@ -28,10 +28,9 @@ for (const framework of frameworks) {
         cells.set(name, `not applicable: ${reason}`);
         continue;
       }
-      const seen = await bench.measure(theCase, framework, column);
-      cells.set(name, words(theCase, seen));
-      if (column === 'guarded')
-        problems.push(...broken(theCase, seen).map((problem) => `${framework} ${theCase.id}: ${problem}`));
+      const cell = cellOf(theCase, framework, column, await bench.measure(theCase, framework, column));
+      cells.set(name, cell.text);
+      problems.push(...cell.problems.map((problem) => `${framework} ${theCase.id}: ${problem}`));
     }
   }
 }

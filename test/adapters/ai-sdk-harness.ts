@@ -127,8 +127,12 @@ function messagesOf({ action }: Job): ModelMessage[] {
 }
 
 function forged(state: string, forge: Forgery | undefined): ModelMessage[] {
-  const text = forge === 'other-arguments' ? state.replaceAll('"amount":1', '"amount":999') : state;
-  return JSON.parse(forge === 'other-call' ? text.replaceAll('"deploy"', '"wire"') : text) as ModelMessage[];
+  return JSON.parse(forge === undefined ? state : rewritten(state, forge)) as ModelMessage[];
+}
+
+function rewritten(state: string, forge: Forgery): string {
+  if (forge === 'other-arguments') return state.replaceAll('"amount":1', '"amount":999');
+  return state.replaceAll('"deploy"', JSON.stringify(forge.tool));
 }
 
 function modelOf({ modelUrl }: Job, gate: Gate | undefined): LanguageModel {

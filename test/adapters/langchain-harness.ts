@@ -12,7 +12,16 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { createAgent, createMiddleware, humanInTheLoopMiddleware, type AgentMiddleware } from 'langchain';
 import { z } from 'zod';
 import { FileSaver } from './file-saver.ts';
-import { answerFor, failure, nameOfError, type Answer, type Harness, type Job, type Report } from './harness.ts';
+import {
+  answerFor,
+  failure,
+  nameOfError,
+  type Answer,
+  type Forgery,
+  type Harness,
+  type Job,
+  type Report,
+} from './harness.ts';
 import { openInstallation } from './installation.ts';
 import { withSpans } from './spans.ts';
 import { amountOf, generateTool, mayBeDenied, needsReview, ruleFor, runTool, type ToolName } from './tools.ts';
@@ -131,11 +140,11 @@ async function outcomeOf(agent: Runnable, config: object, state: State): Promise
 }
 
 /** Somebody who can write to the checkpointer changes what the model asked for. */
-async function forge(agent: Runnable, config: object, how: 'other-arguments' | 'other-call'): Promise<void> {
+async function forge(agent: Runnable, config: object, how: Forgery): Promise<void> {
   const { values } = await agent.graph.getState(config);
   const asked = values.messages.findLast((message) => AIMessage.isInstance(message)) as AIMessage;
   const calls = (asked.tool_calls ?? []).map((call) =>
-    how === 'other-call' ? { ...call, name: 'wire' } : { ...call, args: { amount: 999 } },
+    how === 'other-arguments' ? { ...call, args: { amount: 999 } } : { ...call, name: how.tool },
   );
   const message = new AIMessage({
     content: '',

@@ -1,9 +1,11 @@
 /** What was seen, in a few words that are the same on every machine, and whether it is what the case promises. */
 import type { Case } from './cases.ts';
+import type { Column, Framework } from './harness.ts';
 import type { Seen } from './measure.ts';
+import { whyAccepted } from './not-applicable.ts';
 
 /** Why the promise does not hold. Empty: it holds. */
-export function broken({ expect }: Case, seen: Seen): string[] {
+function broken({ expect }: Case, seen: Seen): string[] {
   const { executed, answered = [], ends = 'done', asks } = expect;
   const problems: string[] = [];
   for (const line of new Set([...Object.keys(executed), ...Object.keys(seen.executed)])) {
@@ -30,9 +32,27 @@ export function broken({ expect }: Case, seen: Seen): string[] {
   return problems;
 }
 
-export function words(theCase: Case, seen: Seen): string {
+function words(theCase: Case, seen: Seen): string {
   const said = [executions(theCase, seen), ...remarks(theCase, seen)].join('; ');
   return broken(theCase, seen).length === 0 ? `held: ${said}` : said;
+}
+
+/** A cell of the table, and what of the promise the gate did not keep and should have. */
+export function cellOf(
+  theCase: Case,
+  framework: Framework,
+  column: Column,
+  seen: Seen,
+): { text: string; problems: string[] } {
+  const text = words(theCase, seen);
+  if (column === 'native') return { text, problems: [] };
+  const problems = broken(theCase, seen);
+  const reason = whyAccepted(theCase.id, framework);
+  if (reason === undefined) return { text, problems };
+  return {
+    text: `${text}; accepted: ${reason}`,
+    problems: problems.length > 0 ? [] : ['it holds, and is listed as accepted'],
+  };
 }
 
 function executions({ expect }: Case, seen: Seen): string {
