@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { problemsOf } from '../examples/demo/check.ts';
+import { frameworkNames } from '../examples/demo/frameworks/framework.ts';
 import type { CallRow, Summary } from '../examples/demo/report.ts';
 import { part } from './support/parts.ts';
 import { repositoryRoot } from './support/repository.ts';
@@ -49,6 +50,21 @@ function example(name: string, ...args: string[]): Promise<Ran> {
   return start(process.execPath, [`examples/${name}/main.ts`, ...args]).ended;
 }
 
+function expectWholeStory({ code, stdout, stderr }: Ran): void {
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/tickets_read +low +allow +- +completed +1 x/);
+  expect(stdout).toMatch(/tickets_comment +medium +review +approved by carol +completed +1 x/);
+  expect(stdout).toMatch(/customers_delete +high +deny +- +not run +0 x/);
+  expect(stdout).toMatch(/deploy_production +high +review +approved by carol +completed +1 x/);
+  // Nobody had decided; then a person had; then the same state came once more.
+  expect([...stdout.matchAll(/deployments seen so far: (\d)/g)].map(([, count]) => count)).toEqual(['0', '1', '1']);
+  expect(stdout).toMatch(/ledger verified: \d+ records/);
+  expect(stdout).toMatch(/leases: 3 issued, 3 revoked/);
+  // oxlint-disable-next-line no-control-regex
+  expect(stdout).not.toMatch(/\u001b/);
+}
+
 /** Processes that were started for this test and are still there. */
 function leftovers(): readonly string[] {
   const processes = execFileSync('ps', ['-eo', 'pid,args', '-ww'], { encoding: 'utf8' }).split('\n');
@@ -80,17 +96,24 @@ describe('the demo', () => {
     ['OPS-4', 'APR-1', 'APR-8', 'APR-10', 'REL-1'],
     'tells its whole story with no account and no key, in processes of their own, and leaves nothing behind',
     async () => {
-      const { code, stdout, stderr } = await example('demo', '--scripted');
-      expect(stderr).toBe('');
-      expect(code).toBe(0);
-      expect(stdout).toMatch(/tickets_read +low +allow +- +completed +1 x/);
-      expect(stdout).toMatch(/tickets_comment +medium +review +approved by carol +completed +1 x/);
-      expect(stdout).toMatch(/customers_delete +high +deny +- +not run +0 x/);
-      expect(stdout).toMatch(/deploy_production +high +review +approved by carol +completed +1 x/);
-      expect(stdout).toMatch(/ledger verified: \d+ records/);
-      expect(stdout).toMatch(/leases: 3 issued, 3 revoked/);
-      // oxlint-disable-next-line no-control-regex
-      expect(stdout).not.toMatch(/\u001b/);
+      expectWholeStory(await example('demo', '--scripted'));
+      expect(leftovers()).toEqual([]);
+      expect(readdirSync(temporary)).toEqual([]);
+    },
+    { timeout },
+  );
+
+  verifies(
+    ['OPS-4', 'ADP-2', 'ADP-3', 'APR-5', 'APR-8'],
+    'tells the same story on the OpenAI Agents SDK and on LangChain: each resumes in a new process, and deploys once',
+    async () => {
+      const others = frameworkNames.filter((name) => name !== 'ai-sdk');
+      expect(others).toEqual(['openai-agents', 'langchain']);
+      const told = await Promise.all(others.map((name) => example('demo', '--scripted', '--framework', name)));
+      for (const [index, ran] of told.entries()) {
+        expectWholeStory(ran);
+        expect(ran.stdout).toContain(`Countersign demo: ${others[index]}`);
+      }
       expect(leftovers()).toEqual([]);
       expect(readdirSync(temporary)).toEqual([]);
     },
