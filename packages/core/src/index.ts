@@ -66,7 +66,7 @@ export type { PolicyDocument } from './authorize/policy-document.ts';
 export type { Authorizer, Subject, UserDirectory } from './authorize/authorize.ts';
 
 export { createApprovals } from './approve/approvals.ts';
-export type { Approvals, ApprovalsOptions } from './approve/approvals.ts';
+export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
 export type { ApprovalsService, DecideInput } from './approve/approvals-service.ts';
 export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverDirectory } from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';

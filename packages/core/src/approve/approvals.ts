@@ -12,7 +12,7 @@ import type { ApproverDirectory } from './approve.ts';
 import { createApprovalsService, type ApprovalsService } from './approvals-service.ts';
 import { createVoteSigner } from './votes.ts';
 
-export interface ApprovalsOptions {
+export interface CreateApprovalsOptions {
   /** The store of the agents; in a process of its own this is another handle on the same file or database. */
   readonly store: Store;
   /** Ed25519 private key, or its 32-byte seed from `readKeyFile`. The agent runtime needs only the public half. */
@@ -28,7 +28,7 @@ export interface Approvals extends ApprovalsService {
   readonly publicKey: string;
 }
 
-export function createApprovals(options: ApprovalsOptions): Approvals {
+export function createApprovals(options: CreateApprovalsOptions): Approvals {
   const { store, approvers } = options;
   const clock = createClock(options.now);
   const signer = createVoteSigner(options.signingKey);

@@ -65,7 +65,7 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
     throw cause;
   });
   if (result.status === 'failed') span.fail(result.error);
-  else span.end();
+  else span.end({ lease: claimed.plans.map(({ id }) => id).join(' ') });
   if (result.status === 'issued') {
     try {
       await noteIssued(claimed, result.leases);

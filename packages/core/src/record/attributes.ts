@@ -44,7 +44,6 @@ export const own = {
   lease: 'countersign.lease.id',
   service: 'countersign.lease.service',
   outcome: 'countersign.outcome',
-  replayed: 'countersign.outcome.replayed',
   records: 'countersign.record.ids',
 } as const;
 

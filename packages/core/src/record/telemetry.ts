@@ -44,7 +44,6 @@ export interface SpanDetails {
   readonly lease?: string;
   readonly service?: string;
   readonly outcome?: Outcome['status'];
-  readonly replayed?: boolean;
   /** Ids of the records that were written. */
   readonly records?: readonly string[];
 }

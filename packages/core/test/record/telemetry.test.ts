@@ -116,7 +116,6 @@ describe('span and attribute names', () => {
       lease: 'countersign.lease.id',
       service: 'countersign.lease.service',
       outcome: 'countersign.outcome',
-      replayed: 'countersign.outcome.replayed',
       records: 'countersign.record.ids',
     });
     expect(conventional).toEqual({
