@@ -132,7 +132,7 @@ function forged(state: string, forge: Forgery | undefined): ModelMessage[] {
 
 function rewritten(state: string, forge: Forgery): string {
   if (forge === 'other-arguments') return state.replaceAll('"amount":1', '"amount":999');
-  return state.replaceAll('"deploy"', JSON.stringify(forge.tool));
+  return state.replaceAll('"deploy"', JSON.stringify(forge.tool)).replaceAll('"c1"', JSON.stringify(forge.id));
 }
 
 function modelOf({ modelUrl }: Job, gate: Gate | undefined): LanguageModel {

@@ -127,7 +127,7 @@ export const approvalCases: readonly Case[] = [
     title: 'A stored state in which the approved call became a call of another tool runs nothing',
     turns: [calls(call('deploy'))],
     tools: ['deploy', 'wire'],
-    steps: [start, approve, { do: 'resume', answer: 'approve', forge: { tool: 'wire' }, times: 2 }],
+    steps: [start, approve, { do: 'resume', answer: 'approve', forge: { tool: 'wire', id: 'c1' }, times: 2 }],
     expect: { executed: { 'wire 1': 0, 'deploy 1': 'at most once' }, ends: 'done or waiting' },
   },
   {
@@ -136,7 +136,7 @@ export const approvalCases: readonly Case[] = [
       'A stored state in which the approved call became one that needs no approval runs nothing: the model never made it',
     turns: [calls(call('deploy'))],
     tools: ['deploy', 'read'],
-    steps: [start, approve, { do: 'resume', answer: 'approve', forge: { tool: 'read' }, times: 2 }],
+    steps: [start, approve, { do: 'resume', answer: 'approve', forge: { tool: 'read', id: 'c9' }, times: 2 }],
     expect: { executed: { 'read 1': 0, 'deploy 1': 'at most once' }, ends: 'done or waiting' },
   },
   { id: 'parallel-mixed', title: 'Of parallel calls the approved run, the others do not, and none is lost', ...mixed },

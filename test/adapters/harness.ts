@@ -18,7 +18,7 @@ export type Verdict = 'approve' | 'reject';
 export type Answer = Verdict | Readonly<Partial<Record<ToolName, Verdict>>>;
 
 /** What somebody who can write the stored state makes of it. */
-export type Forgery = 'other-arguments' | { readonly tool: ToolName };
+export type Forgery = 'other-arguments' | { readonly tool: ToolName; readonly id: string };
 
 export interface Job {
   readonly framework: Framework;

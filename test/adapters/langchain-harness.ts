@@ -144,7 +144,7 @@ async function forge(agent: Runnable, config: object, how: Forgery): Promise<voi
   const { values } = await agent.graph.getState(config);
   const asked = values.messages.findLast((message) => AIMessage.isInstance(message)) as AIMessage;
   const calls = (asked.tool_calls ?? []).map((call) =>
-    how === 'other-arguments' ? { ...call, args: { amount: 999 } } : { ...call, name: how.tool },
+    how === 'other-arguments' ? { ...call, args: { amount: 999 } } : { ...call, name: how.tool, id: how.id },
   );
   const message = new AIMessage({
     content: '',

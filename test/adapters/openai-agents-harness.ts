@@ -142,7 +142,7 @@ async function resumed(job: Job, agent: Agent<Context>): Promise<RunState<Contex
 function forged(state: string, forge: Forgery | undefined): string {
   // Arguments are JSON in JSON, and a nested run is JSON in that.
   if (forge === 'other-arguments') return state.replaceAll(/(\\*"amount\\*":)1\b/g, '$1999');
-  return forge === undefined ? state : state.replaceAll('deploy', forge.tool);
+  return forge === undefined ? state : state.replaceAll('deploy', forge.tool).replaceAll(/\bc1\b/g, forge.id);
 }
 
 async function agentOf(job: Job, gate: Gate | undefined, servers: MCPServerStreamableHttp[]): Promise<Agent<Context>> {
