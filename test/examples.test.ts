@@ -135,7 +135,15 @@ describe('the demo', () => {
     async () => {
       const command = `'${process.execPath}' examples/demo/main.ts`;
       const { child, ended } = start('script', ['--quiet', '--return', '--command', command, '/dev/null']);
-      child.stdin?.end('approve\nreject\nnot on a Friday\n');
+      // Answers typed before their question count for nothing.
+      const answers = ['approve\n', 'reject\n', 'not on a Friday\n'];
+      let shown = '';
+      child.stdout?.on('data', (chunk: Buffer) => {
+        shown += chunk.toString();
+        if (!/(?:decides nothing\)|Reason): $/.test(shown)) return;
+        shown = '';
+        child.stdin?.write(answers.shift() ?? '');
+      });
       const { code, stdout } = await ended;
       expect(stdout).toMatch(/tickets_comment +medium +review +approved by carol +completed +1 x/);
       expect(stdout).toMatch(/deploy_production +high +review +rejected by carol +not run +0 x/);

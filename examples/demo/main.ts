@@ -85,7 +85,10 @@ async function run({ scripted, framework, keep }: Options): Promise<number> {
     const problems = problemsOf(summary);
     for (const problem of problems) process.stderr.write(`WRONG: ${problem}\n`);
     if (problems.length === 0) process.stdout.write('\nEverything happened as it must.\n');
-    if (keep) process.stdout.write(`\nKept: ${place.folder}\n`);
+    if (keep) {
+      const verify = `npm run countersign -- audit verify --store ${place.store}`;
+      process.stdout.write(`\nKept: ${place.folder}\nLook at it: ${verify}\n`);
+    }
     return problems.length === 0 ? 0 : 1;
   } catch (error) {
     process.stderr.write(`The demo failed: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -93,7 +93,9 @@ export async function tellStory(input: StoryInput): Promise<Story> {
 async function decide(input: StoryInput, url: string): Promise<void> {
   const { children, place, scripted } = input;
   if (!scripted) {
-    await children.command(['approvals', 'review', '--url', url, '--token-file', place.approverToken], 'terminal');
+    const review = ['approvals', 'review', '--url', url, '--token-file', place.approverToken];
+    // Whoever decides nothing ends it normally; a command that broke is no answer.
+    succeeded(await children.command(review, 'terminal'), 'approvals review');
     return;
   }
   const { reports } = succeeded(await children.run('approver', place.folder, [url]), 'approver');

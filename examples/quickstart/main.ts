@@ -1,7 +1,7 @@
 /**
  * The lines of the README, run against a real service and a scripted model. `setup.ts` makes what they take for granted.
  */
-import { assertOutcome, closeTicket, minter, model, ticketService, votePublicKey } from './setup.ts';
+import { assertOutcome, closeTicket, conversation, minter, model, ticketService, votePublicKey } from './setup.ts';
 // #region readme
 import { guardTools } from '@countersign/ai-sdk';
 import { createCountersign, currentLease, policyFile, readKeyFile } from '@countersign/core';
@@ -22,8 +22,8 @@ const readTicket = tool({
   execute: (args) => ticketService.read(args, currentLease('tickets').secret.reveal()),
 });
 
-// For each request, after your own authentication:
-const gate = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: countersign.newRun() });
+// After your own authentication. A run is one conversation: make its id once (countersign.newRun()) and keep it.
+const gate = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: conversation.run });
 const tools = guardTools({ readTicket, closeTicket }, gate);
 const { text } = await generateText({ model, tools, stopWhen: isStepCount(5), prompt: 'Read ticket 7 and close it.' });
 // #endregion

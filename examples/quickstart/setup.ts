@@ -26,9 +26,15 @@ copyFileSync(new URL('policy.yaml', import.meta.url), join(folder, 'policy.yaml'
 process.chdir(folder);
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-createKeyFile('audit.key');
-createKeyFile('votes.key');
-export const votePublicKey: string = createVoteSigner(readKeyFile('votes.key')).publicKey;
+// #region keys
+createKeyFile('audit.key'); // seals arguments, results and users; agents and the approvals service have it
+createKeyFile('votes.key'); // signs votes; only the approvals service has it
+const votePublicKey = createVoteSigner(readKeyFile('votes.key')).publicKey;
+// #endregion
+export { votePublicKey };
+
+/** As it would be kept with the conversation's messages. */
+export const conversation = { run: 'run_7' } as const;
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const revoked = new Set<string>();

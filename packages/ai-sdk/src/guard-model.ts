@@ -74,16 +74,8 @@ interface Access {
 }
 
 function accessOf(gate: Gate | undefined, { allowProviderTools = [] }: GuardModelOptions): Access {
-  const permitted = new Set(permittedTools(gate));
+  const permitted = new Set(gate?.permittedTools() ?? []);
   return { gate, permitted, atProvider: new Set(allowProviderTools.filter((name) => permitted.has(name))) };
-}
-
-function permittedTools(gate: Gate | undefined): readonly string[] {
-  try {
-    return gate?.permittedTools() ?? [];
-  } catch {
-    return [];
-  }
 }
 
 function restrict(params: Params, { permitted, atProvider }: Access): Params {

@@ -3,9 +3,12 @@
  * @module
  */
 import type { ModelMessage, UIMessage } from 'ai';
+import { placeOfCall } from './place-of-call.ts';
 
 export interface ChatResponse {
   readonly toolCallId: string;
+  /** As the gate will know it: see `placeOfCall`. */
+  readonly step: string;
   readonly toolName: string;
   readonly input: unknown;
   readonly approved: boolean;
@@ -27,21 +30,23 @@ interface Part {
 
 /** An answer counts as a yes only when it says `true`. Of several answers for one call, the first counts, as in the SDK. */
 export function readResponses(messages: readonly UIMessage[] | readonly ModelMessage[]): readonly ChatResponse[] {
-  const last = messages.at(-1);
+  const history = objectsIn(messages);
+  const last = history.at(-1);
   if (last === undefined) return [];
-  const found =
-    'parts' in last ? fromParts(partsOf(last.parts)) : fromModelMessages(messages as readonly ModelMessage[]);
+  const found = 'parts' in last ? fromParts(history as UIMessage[]) : fromModelMessages(history as ModelMessage[]);
   const seen = new Set<string>();
   return found.filter(({ toolCallId }) => !seen.has(toolCallId) && seen.add(toolCallId));
 }
 
-function fromParts(parts: readonly Part[]): readonly ChatResponse[] {
-  return parts
+function fromParts(messages: readonly UIMessage[]): readonly ChatResponse[] {
+  const all = messages.flatMap(({ parts }) => partsOf(parts));
+  return partsOf(messages.at(-1)?.parts)
     .filter(({ state }) => state === 'approval-responded')
     .flatMap(({ type, toolName, toolCallId, input, approval }) => {
       const name =
         type === 'dynamic-tool' ? toolName : typeof type === 'string' ? type.replace(/^tool-/, '') : undefined;
-      return responseOf(toolCallId, name, input, approval?.approved, approval?.reason);
+      const earlier = all.filter((part) => part.toolCallId === toolCallId).length - 1;
+      return responseOf(toolCallId, `#${earlier}`, name, input, approval?.approved, approval?.reason);
     });
 }
 
@@ -58,12 +63,15 @@ function fromModelMessages(messages: readonly ModelMessage[]): readonly ChatResp
     .filter(({ type }) => type === 'tool-approval-response')
     .flatMap(({ approvalId, approved, reason }) => {
       const call = calls.get(requests.get(approvalId));
-      return call === undefined ? [] : responseOf(call.toolCallId, call.toolName, call.input, approved, reason);
+      if (call === undefined) return [];
+      const { step } = placeOfCall(String(call.toolCallId), messages);
+      return responseOf(call.toolCallId, step, call.toolName, call.input, approved, reason);
     });
 }
 
 function responseOf(
   toolCallId: unknown,
+  step: string,
   toolName: unknown,
   input: unknown,
   approved: unknown,
@@ -73,6 +81,7 @@ function responseOf(
   return [
     {
       toolCallId,
+      step,
       toolName,
       input,
       approved: approved === true,
@@ -82,7 +91,11 @@ function responseOf(
 }
 
 function partsOf(value: unknown): readonly Part[] {
-  return Array.isArray(value)
-    ? (value as readonly unknown[]).filter((part) => typeof part === 'object' && part !== null)
-    : [];
+  return objectsIn(value);
+}
+
+/** A client may send anything for a list of messages or parts. */
+function objectsIn(value: unknown): readonly object[] {
+  const items: readonly unknown[] = Array.isArray(value) ? value : [];
+  return items.filter((item): item is object => typeof item === 'object' && item !== null);
 }

@@ -3,21 +3,21 @@
  * in there. The message itself proves nothing, neither to the gate nor here: it says which request is meant.
  * @module
  */
-import type { ApprovalsService, ApprovalView } from '@countersign/core';
+import { argumentsDigest, callSlot, type ApprovalsService, type ApprovalView, type Gate } from '@countersign/core';
 import type { ModelMessage, UIMessage } from 'ai';
 import { readResponses, type ChatResponse } from './read-responses.ts';
 
 export interface RecordApprovalResponsesInput {
-  /** The incoming messages, as the chat sent them or converted for the model. Only the last one is read. */
+  /** The incoming messages, as the chat sent them or converted for the model. Only answers in the last one count. */
   readonly messages: readonly UIMessage[] | readonly ModelMessage[];
   readonly approvals: ApprovalsService;
   /** What proves to the approvals service who is answering. From your session, never from the messages. */
   readonly credential: string;
-  /** The run of this chat. */
-  readonly run: string;
+  /** The gate of this chat: its user and its run. Somebody else's requests are not answered here. */
+  readonly gate: Gate;
 }
 
-/** What became of one answer. `not_found`: nothing that waits in this run has this tool and these arguments. */
+/** What became of one answer. `not_found`: this very call does not wait for an answer. */
 export interface RecordedResponse {
   readonly toolCallId: string;
   readonly status: 'approved' | 'rejected' | 'refused' | 'not_found';
@@ -29,24 +29,26 @@ export interface RecordedResponse {
 
 /**
  * Votes for each answer in the last message. The SDK's approval ids are unknown to the server, so a request is found by
- * run, tool and arguments: what the chat showed is then what would run. Equal calls are taken oldest first.
+ * where its call stands in this user's run; its tool and its arguments must be those that the chat shows. An answer that
+ * arrives again finds nothing: it cannot pass for the answer to another call that looks the same.
  *
  * @throws ApproverError when the credential proves nobody
  */
 export async function recordApprovalResponses(
   input: RecordApprovalResponsesInput,
 ): Promise<readonly RecordedResponse[]> {
-  const { approvals, credential, run } = input;
+  const { approvals, credential, gate } = input;
   const responses = readResponses(input.messages);
   if (responses.length === 0) return [];
-  const waiting = [...(await approvals.list(credential, { state: 'pending', run }))];
+  const waiting = await approvals.list(credential, { state: 'pending', run: gate.run });
   const recorded: RecordedResponse[] = [];
   for (const response of responses) {
-    const index = waiting.findIndex((view) => view.tool === response.toolName && sameArguments(view, response.input));
-    const [view] = index < 0 ? [] : waiting.splice(index, 1);
-    recorded.push(
-      view === undefined ? { toolCallId: response.toolCallId, status: 'not_found' } : await vote(input, view, response),
+    const { toolCallId, step, toolName } = response;
+    const slot = callSlot(gate, { callId: toolCallId, step });
+    const meant = waiting.find(
+      (view) => view.slot === slot && view.tool === toolName && sameArguments(view, response.input),
     );
+    recorded.push(meant === undefined ? { toolCallId, status: 'not_found' } : await vote(input, meant, response));
   }
   return recorded;
 }
@@ -67,15 +69,8 @@ async function vote(
 
 function sameArguments(view: ApprovalView, input: unknown): boolean {
   try {
-    return sorted(JSON.parse(view.arguments)) === sorted(input);
+    return argumentsDigest(JSON.parse(view.arguments)) === argumentsDigest(input);
   } catch {
     return false;
   }
-}
-
-function sorted(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) => {
-    if (typeof member !== 'object' || member === null || Array.isArray(member)) return member;
-    return Object.fromEntries(Object.entries(member).sort(([left], [right]) => (left < right ? -1 : 1)));
-  });
 }

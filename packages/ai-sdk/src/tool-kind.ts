@@ -8,14 +8,13 @@ import type { ToolSet } from 'ai';
 /** A tool of any kind. */
 export type AnyTool = ToolSet[string];
 
-/** `guarded`: executed here. `provider`: executed by the model's provider. `client`: executed by whoever reads the stream. */
+/** `executable`: here, whatever else the tool says of itself. `provider`: executed by the model's provider. `client`: executed by whoever reads the stream. */
 export type ToolKind = 'executable' | 'provider' | 'client';
 
 /** What the adapter reads of a tool. Wider than the SDK's type: earlier versions write some members differently. */
 interface ToolShape {
   readonly type?: string | undefined;
   readonly id?: string | undefined;
-  readonly isProviderExecuted?: boolean | undefined;
   readonly execute?: unknown;
   readonly metadata?: { readonly clientName?: unknown } | undefined;
 }
@@ -24,10 +23,9 @@ const providerTypes: readonly (string | undefined)[] = ['provider', 'provider-de
 
 export function kindOf(tool: AnyTool): ToolKind {
   const shape: ToolShape = tool;
-  const fromProvider = providerTypes.includes(shape.type);
-  // Version 6 has no such flag: there, a provider's tool without `execute` runs at the provider.
-  if (fromProvider && (shape.isProviderExecuted ?? shape.execute === undefined)) return 'provider';
-  return typeof shape.execute === 'function' ? 'executable' : 'client';
+  // A body here can be run here, also where the tool says that its provider runs it: the SDK asks the model's call.
+  if (typeof shape.execute === 'function') return 'executable';
+  return providerTypes.includes(shape.type) ? 'provider' : 'client';
 }
 
 /** Where a tool comes from, as policies name it: `local`, `mcp:<client>`, `provider-defined:<id>`, `provider:<id>`. */

@@ -128,7 +128,7 @@ describe('a blocking approval', () => {
       messages: [asked],
       approvals: f.approvals,
       credential: carol,
-      run: 'run-1',
+      gate: f.gate,
     });
     expect(recorded).toEqual([
       { toolCallId: 'c1', status: 'approved', approval: expect.stringMatching(/^apr\.acme\./) as string },
@@ -307,7 +307,7 @@ describe('answers in a chat become votes', () => {
     async () => {
       const f = fixture();
       const messages = await asked(f, true);
-      const common = { messages, approvals: f.approvals, run: 'run-1' };
+      const common = { messages, approvals: f.approvals, gate: f.gate };
       expect(await recordApprovalResponses({ ...common, credential: aliceAsApprover })).toMatchObject([
         { status: 'refused', error: { code: 'ERR_APPROVER' } },
       ]);
@@ -331,7 +331,7 @@ describe('answers in a chat become votes', () => {
         messages,
         approvals: f.approvals,
         credential: carol,
-        run: 'run-1',
+        gate: f.gate,
       });
       expect(recorded).toMatchObject([{ status: 'rejected' }]);
     }
@@ -340,19 +340,36 @@ describe('answers in a chat become votes', () => {
   test('what is not waiting is not found: other arguments, another tool, another run', async () => {
     const f = fixture();
     const text = JSON.stringify(await asked(f, true));
-    const find = (changed: string, run = 'run-1') =>
+    const find = (changed: string, gate = f.gate) =>
       recordApprovalResponses({
         messages: JSON.parse(changed) as ModelMessage[],
         approvals: f.approvals,
         credential: carol,
-        run,
+        gate,
       });
     expect(await find(text.replaceAll('500', '501'))).toMatchObject([{ status: 'not_found' }]);
     expect(await find(text.replaceAll('"pay"', '"deploy"'))).toMatchObject([{ status: 'not_found' }]);
-    expect(await find(text, 'run-2')).toMatchObject([{ status: 'not_found' }]);
+    for (const other of [{ run: 'run-2' }, { user: 'bob' }]) {
+      const gate = f.countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1', ...other });
+      expect(await find(text, gate)).toMatchObject([{ status: 'not_found' }]);
+    }
+    for (const broken of ['[null]', '"x"', '[{"parts":null}]', '[{"role":"tool","content":7}]']) {
+      expect(await find(broken)).toEqual([]);
+    }
     expect(await find('[]')).toEqual([]);
     expect(await find('[{"role":"user","content":"hi"}]')).toEqual([]);
     expect(await find(text)).toMatchObject([{ status: 'approved' }]);
+  });
+
+  verifies('APR-5', 'an answer that arrives again is none to another call that looks the same', async () => {
+    const f = fixture();
+    const messages = await asked(f, true);
+    const common = { approvals: f.approvals, gate: f.gate, credential: carol };
+    await recordApprovalResponses({ ...common, messages });
+    const again = await request(f.gate, [], start, [[{ ...refund[0], id: 'c2' }] as typeof refund]);
+    expect(await recordApprovalResponses({ ...common, messages })).toEqual([{ toolCallId: 'c1', status: 'not_found' }]);
+    expect(again.messages.length).toBeGreaterThan(0);
+    expect(await f.approvals.list(carol, { state: 'pending' })).toHaveLength(1);
   });
 
   test('of two answers for one call the first counts, as in the SDK', async () => {
@@ -367,7 +384,7 @@ describe('answers in a chat become votes', () => {
       messages,
       approvals: f.approvals,
       credential: carol,
-      run: 'run-1',
+      gate: f.gate,
     });
     expect(recorded).toMatchObject([{ status: 'rejected' }]);
   });

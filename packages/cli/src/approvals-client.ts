@@ -36,7 +36,11 @@ export function approvalsClient(address: string): ApprovalsService {
 
 function baseOf(address: string): URL {
   const url = URL.parse(address.endsWith('/') ? address : `${address}/`);
-  if (url === null) throw new CommandFailure('usage', `${address} is no URL`);
+  // Not repeated: a mistyped address may hold a password.
+  if (url === null) throw new CommandFailure('usage', 'the address is no URL');
+  if (url.username !== '' || url.password !== '') {
+    throw new CommandFailure('usage', 'the address must hold no user name and no password: a token is sent');
+  }
   const local = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(url.hostname);
   if (url.protocol === 'https:' || (url.protocol === 'http:' && local)) return url;
   throw new CommandFailure(
@@ -121,6 +125,7 @@ const texts = [
   'requester',
   'agent',
   'run',
+  'slot',
   'tool',
   'source',
   'capability',
@@ -129,11 +134,14 @@ const texts = [
   'digest',
 ] as const;
 
+const states: ReadonlySet<unknown> = new Set(['pending', 'approved', 'rejected', 'expired', 'cancelled']);
+
 /** @param id the approval that was asked for: another one must not be taken for it */
 function viewOf(value: unknown, id?: string): ApprovalView {
   const view = objectOf(value);
   const complete =
     texts.every((name) => typeof view[name] === 'string') &&
+    states.has(view['state']) &&
     typeof view['expiresAt'] === 'number' &&
     Number.isFinite(new Date(view['expiresAt']).getTime()) &&
     Array.isArray(view['delegation']) &&

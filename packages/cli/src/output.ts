@@ -29,7 +29,7 @@ function escaped(character: string): string {
 
 /** Waits until the reader keeps up. */
 export async function printLine(line: string): Promise<void> {
-  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
+  if (!process.stdout.write(`${printable(line)}\n`)) await once(process.stdout, 'drain');
 }
 
 export async function printJson(value: unknown): Promise<void> {
@@ -57,5 +57,5 @@ export function printError({ code, message }: Pick<Failure, 'code' | 'message'>,
 
 /** Questions and what they are about: never mixed into what a script reads. */
 export function printAside(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${printable(text)}\n`);
 }

@@ -58,7 +58,7 @@ describe('approvals', () => {
           'id',
           'mode',
         ],
-        ...['policyVersion', 'requester', 'risk', 'run', 'source', 'state', 'tenant', 'tool', 'votes'],
+        ...['policyVersion', 'requester', 'risk', 'run', 'slot', 'source', 'state', 'tenant', 'tool', 'votes'],
       ].toSorted(),
     );
     const rejected = await countersign([
@@ -234,11 +234,13 @@ describe('a service that is not well', () => {
   });
 
   test('or is not there is exit code 3; as JSON the error says so on stderr', async () => {
-    const args = ['approvals', 'list', '--url', 'http://127.0.0.1:1', '--token-file', world.tokenFiles.carol, '--json'];
+    const gone = await listen((_request, response) => response.end());
+    await gone.close();
+    const args = ['approvals', 'list', '--url', gone.url, '--token-file', world.tokenFiles.carol, '--json'];
     const ran = await countersign(args);
     expect(ran).toMatchObject({ code: 3, stdout: '' });
     expect(JSON.parse(ran.stderr)).toEqual({
-      error: { code: 'unreachable', message: expect.stringContaining('127.0.0.1:1') },
+      error: { code: 'unreachable', message: expect.stringContaining('127.0.0.1') },
     });
   });
 

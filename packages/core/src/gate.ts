@@ -45,7 +45,7 @@ export interface Gate {
   ): AsyncGenerator<Value, Outcome<Value>, void>;
   /** The gate of a sub-agent in the same run, for the same user. It can only permit less. */
   delegate(agent: string): Gate;
-  /** Names of the tools that this principal may use at all. */
+  /** Names of the tools that this principal may use at all; none when that cannot be found out. */
   permittedTools(): readonly string[];
 }
 
@@ -66,7 +66,13 @@ export function createGate(runtime: Runtime, principal: Principal, run: string):
         : yield* streamBody(admitted, body, options);
     },
     delegate: (agent) => createGate(runtime, delegatePrincipal(principal, agent), run),
-    permittedTools: () => runtime.asked.authorizer.permittedTools(principal),
+    permittedTools() {
+      try {
+        return runtime.asked.authorizer.permittedTools(principal);
+      } catch {
+        return [];
+      }
+    },
   };
   processState().gates.add(gate);
   return Object.freeze(gate);

@@ -95,6 +95,7 @@ export type { Consent, Credential, CredentialProvider, Lease, LeaseRequest } fro
 
 export { argumentsDigest } from './execute/arguments-digest.ts';
 export { notPermitted } from './messages.ts';
+export { callSlot } from './execute/prepare-call.ts';
 export { requireCapability, resultOf } from './execute/require-capability.ts';
 export { plainCodec } from './execute/codec.ts';
 export type { ResultCodec } from './execute/codec.ts';

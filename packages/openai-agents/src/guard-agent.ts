@@ -139,11 +139,7 @@ function override(agent: AnyAgent, own: AgentGuard): void {
 
 async function permittedNames(site: AgentSite, context: RunContext<unknown>): Promise<ReadonlySet<string>> {
   const gate = await gateFor(site, context, '');
-  try {
-    return new Set(gate?.permittedTools() ?? []);
-  } catch {
-    return new Set();
-  }
+  return new Set(gate?.permittedTools() ?? []);
 }
 
 /** What a principal may not use is not shown to its model. */

@@ -54,6 +54,7 @@ function describe(approval: StoredApproval): Omit<ApprovalView, 'arguments' | 'd
     agent: call.agent,
     delegation: call.delegation,
     run: call.run,
+    slot: call.slot,
     tool: call.tool.name,
     source: call.tool.source,
     consumed: approval.consumedAt !== undefined,

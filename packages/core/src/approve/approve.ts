@@ -17,6 +17,8 @@ export interface ApprovalView {
   readonly agent: string;
   readonly delegation: readonly string[];
   readonly run: string;
+  /** Where in the run the call stands: see `callSlot`. Tells two equal requests apart. */
+  readonly slot: string;
   readonly tool: string;
   readonly source: string;
   readonly capability: string;

@@ -3,7 +3,7 @@
  * arguments cannot redraw the question.
  * @module
  */
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { ApprovalConflict } from '../errors.ts';
 import type { ApprovalView } from './approve.ts';
 import type { ApprovalsService } from './approvals-service.ts';
@@ -24,12 +24,7 @@ export async function askInTerminal({
   output,
 }: TerminalOptions): Promise<readonly ApprovalView[]> {
   const lines = createInterface({ input, output });
-  const typed = lines[Symbol.asyncIterator]();
-  const ask = async (question: string): Promise<string | undefined> => {
-    output.write(question);
-    const line = await typed.next();
-    return line.done === true ? undefined : line.value;
-  };
+  const ask = createAsker(lines, output);
   const decided: ApprovalView[] = [];
   try {
     for (const approval of await service.list(credential, { state: 'pending' })) {
@@ -48,13 +43,38 @@ export async function askInTerminal({
       } catch (error) {
         // Somebody else was faster; that decision stands, and the others are still to be made.
         if (!(error instanceof ApprovalConflict)) throw error;
-        output.write(`  ${error.message}\n`);
+        output.write(`  ${visible(error.message)}\n`);
       }
     }
   } finally {
     lines.close();
   }
   return decided;
+}
+
+/** Only a line that comes after its question answers it: what was typed ahead was typed about something else. */
+function createAsker(
+  lines: Interface,
+  output: NodeJS.WritableStream,
+): (question: string) => Promise<string | undefined> {
+  let closed = false;
+  let answer: ((line: string | undefined) => void) | undefined;
+  lines.on('line', (line) => answer?.(line));
+  lines.once('close', () => {
+    closed = true;
+    answer?.(undefined);
+  });
+  return async (question) => {
+    if (closed) return undefined;
+    const line = new Promise<string | undefined>((resolve) => {
+      answer = (typed) => {
+        answer = undefined;
+        resolve(typed);
+      };
+    });
+    output.write(question);
+    return line;
+  };
 }
 
 /** The request as text: everything that the digest covers, nothing that the terminal would interpret. */
@@ -75,7 +95,7 @@ export function describeApproval(approval: ApprovalView): string {
 }
 
 // Control characters, and the Unicode formatting and look-invisible characters that hide or reorder text (Trojan Source, CVE-2021-42574).
-const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]/gu;
+const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
 
 /** Replaces characters that a terminal interprets or does not show by their code point. */
 export function visible(text: string): string {

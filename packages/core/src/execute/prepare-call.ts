@@ -18,6 +18,14 @@ export interface PreparedCall {
   readonly arguments: PreparedArguments;
 }
 
+/** Where a call of this gate would stand: what `ApprovalView.slot` says of the request for it. */
+export function callSlot(
+  gate: { readonly principal: Principal; readonly run: string },
+  call: Pick<ToolCall, 'step' | 'callId'>,
+): string {
+  return digestSlot(gate.principal, gate.run, call);
+}
+
 const maxNameLength = 256;
 
 /** @throws ArgumentsError when the call has no id, no name, or arguments that cannot be digested. */

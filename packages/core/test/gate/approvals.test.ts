@@ -11,6 +11,7 @@ import {
   createCountersign,
   definePolicy,
   memoryStore,
+  visible,
   type Outcome,
 } from '../../src/index.ts';
 import { callTo, counted, document, fixture, type Fixture } from '../support/fixture.ts';
@@ -575,8 +576,14 @@ describe('the terminal', () => {
     const input = new PassThrough();
     const output = new PassThrough();
     const chunks: Buffer[] = [];
-    output.on('data', (chunk: Buffer) => chunks.push(chunk));
-    input.end(text);
+    const typed = text.split('\n').filter((line) => line !== '');
+    output.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      if (!/(Type|Reason).*: $/s.test(chunk.toString())) return;
+      const line = typed.shift();
+      if (line === undefined) input.end();
+      else input.write(`${line}\n`);
+    });
     await askInTerminal({ service: f.approvals, credential: f.carol, input, output });
     return { state: (await f.approvals.show(f.carol, id)).state, shown: Buffer.concat(chunks).toString() };
   }
@@ -586,6 +593,40 @@ describe('the terminal', () => {
     expect((await answer('reject\nnot today\n')).state).toBe('rejected');
     for (const text of ['', 'y\n', 'yes\n', 'APPROVE\n', 'approve it\n'])
       expect((await answer(text)).state).toBe('pending');
+  });
+
+  verifies('APR-6', 'what was typed before a request was shown does not approve it', async () => {
+    const f = fixture();
+    for (const n of [1, 2]) await f.gate.execute(callTo('deploy', { n }), () => 1);
+    const input = new PassThrough();
+    const output = new PassThrough();
+    let shown = 0;
+    output.on('data', (chunk: Buffer) => {
+      if (!chunk.toString().startsWith('Type')) return;
+      shown += 1;
+      if (shown === 1) input.write('approve\napprove\n');
+      else setTimeout(() => input.end(), 50);
+    });
+    await askInTerminal({ service: f.approvals, credential: f.carol, input, output });
+    expect((await f.store.approvals('acme', {})).map(({ state }) => state)).toEqual(['approved', 'pending']);
+  });
+
+  test('invisible characters of every kind are shown by number, and plain text is not touched', () => {
+    for (const hidden of [
+      '\u3164',
+      '\u115f',
+      '\u2800',
+      '\u034f',
+      '\ufe0f',
+      '\u{e0101}',
+      '\u00a0',
+      '\u2003',
+      '\u200b',
+      '\u202e',
+    ]) {
+      expect(visible(`a${hidden}b`)).toBe(`a\\u{${hidden.codePointAt(0)?.toString(16)}}b`);
+    }
+    expect(visible('{"name":"Zoë – 東京 🎉"}')).toBe('{"name":"Zoë – 東京 🎉"}');
   });
 
   verifies('APR-9', 'control and direction characters in arguments are shown by number', async () => {
