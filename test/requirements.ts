@@ -131,7 +131,8 @@ const list = {
   'APR-1': {
     must: 'High risk waits for a person, medium is filed and runs later once, low runs; the policy of each level is printed.',
     kind: 'asked',
-    status: 'built',
+    status: 'partial',
+    missing: 'the policy of each risk level is documented but not printed by a command',
   },
   'APR-2': {
     must: 'A rejection, a time-out, silence, a crash or a lost message never approves.',
@@ -152,7 +153,8 @@ const list = {
   'APR-5': {
     must: "Approvals live in the server's store; what a framework carries only wakes a run up and proves nothing.",
     kind: 'beyond',
-    status: 'built',
+    status: 'partial',
+    missing: 'in LangChain a call written into a checkpoint runs where it needs no approval',
   },
   'APR-6': {
     must: 'Only authenticated, eligible approvers decide, with groups, quorum, escalation and delegation; opening a link decides nothing.',
@@ -248,7 +250,9 @@ const list = {
   'AUD-1': {
     must: 'Every check, decision, approval, credential access and execution leaves one structured, redacted record.',
     kind: 'asked',
-    status: 'built',
+    status: 'partial',
+    missing:
+      'identity checks leave no record of their own, and neither does a call that a framework answers because its tool is hidden',
   },
   'AUD-2': {
     must: "Records appear as OpenTelemetry spans in the application's own trace and in the tools that teams run.",
@@ -292,7 +296,9 @@ const list = {
   'ADP-2': {
     must: 'Every path to a tool of the OpenAI Agents SDK is guarded, and hosted tools need an allow-list.',
     kind: 'asked',
-    status: 'built',
+    status: 'partial',
+    missing:
+      'a call of a hidden tool is answered by the SDK and leaves no denial in the ledger; the frameworks own tests differ in two files',
   },
   'ADP-3': {
     must: 'Every path to a tool of LangChain is guarded, and what is not guarded is blocked and audited.',
@@ -314,7 +320,8 @@ const list = {
   'ADP-6': {
     must: 'A denial reaches the model as a clean message and never crashes a run.',
     kind: 'beyond',
-    status: 'built',
+    status: 'partial',
+    missing: 'on OpenAI Agents a call of a hidden tool ends the run unless the Runner sets toolNotFoundBehavior',
   },
   'ADP-7': {
     must: 'The gate also stands in front of MCP servers, the Claude Agent SDK and Mastra.',

@@ -5,14 +5,17 @@
 import { CountersignError } from './errors.ts';
 
 /** Longest text of an error that is kept or shown, in UTF-16 units. */
-const maxLength = 4000;
+export const maxErrorText = 4000;
 
-/** The error's own message, for whoever called the body; `undefined` when it has none that can be read. */
+/**
+ * The error's own message in full; `undefined` when it has none that can be read. Whoever shows it scrubs it and then
+ * cuts it: cut first, a secret at the edge would be found no more.
+ */
 export function messageOf(error: unknown): string | undefined {
   try {
     if (!(error instanceof Error)) return undefined;
     const { message } = error as { readonly message: unknown };
-    return typeof message === 'string' && message !== '' ? message.slice(0, maxLength) : undefined;
+    return typeof message === 'string' && message !== '' ? message : undefined;
   } catch {
     return undefined;
   }
@@ -24,7 +27,7 @@ export function messageOf(error: unknown): string | undefined {
  */
 export function describeError(error: unknown): string {
   try {
-    if (error instanceof CountersignError) return `${error.name}: ${error.message}`.slice(0, maxLength);
+    if (error instanceof CountersignError) return `${error.name}: ${error.message}`.slice(0, maxErrorText);
     if (!(error instanceof Error)) return `threw a ${typeof error}`;
     const { name, code } = error as { readonly name: unknown; readonly code?: unknown };
     const known = typeof code === 'string' && /^[A-Z0-9_]{1,40}$/.test(code) ? ` (${code})` : '';

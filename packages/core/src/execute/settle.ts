@@ -10,7 +10,7 @@ import { unknownMessage } from '../messages.ts';
 import { callEvent } from '../record/call-events.ts';
 import type { RecordDraft } from '../record/record.ts';
 import type { ResultCodec } from './codec.ts';
-import { messageOf } from '../describe-error.ts';
+import { maxErrorText, messageOf } from '../describe-error.ts';
 import { encodeResult, sealOutcome } from './outcome.ts';
 
 const settleAttempts = 3;
@@ -59,7 +59,7 @@ function unknownOutcome(leased: Leased): Outcome<never> {
 
 function scrubError(leased: Leased, error: unknown): { readonly message: string; readonly scrubbed: unknown } {
   try {
-    const message = leased.scrubber.text(messageOf(error) ?? noMessage);
+    const message = leased.scrubber.text(messageOf(error) ?? noMessage).slice(0, maxErrorText);
     const readable = !(error instanceof Error) || messageOf(error) !== undefined || error.message === '';
     return { message, scrubbed: readable ? leased.scrubber.value(error) : new Error(message) };
   } catch {

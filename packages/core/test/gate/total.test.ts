@@ -93,6 +93,21 @@ describe('a body that throws', () => {
   );
 });
 
+verifies(
+  'CRD-7',
+  'a long message is cut after the secret was taken out: no part of it is left at the edge',
+  async () => {
+    const { provider } = counting();
+    const f = fixture({ options: { credentials: [provider] } });
+    for (const before of [3_980, 3_990, 3_999]) {
+      const outcome = await f.gate.execute(callTo('secret', { before }), () => {
+        throw new Error(`${'x'.repeat(before)}a-secret-that-is-counted and more`);
+      });
+      expect('message' in outcome && outcome.message.replaceAll('x', '')).not.toMatch(/^a/);
+    }
+  },
+);
+
 test('a result that cannot be read is not given away, and its credential is gone', async () => {
   const { provider, live } = counting();
   const f = fixture({ options: { credentials: [provider] } });
