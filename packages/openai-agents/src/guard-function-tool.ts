@@ -3,7 +3,8 @@
  * @module
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { notPermitted, runnable, type Body, type ExecuteOptions, type RunnableTool } from '@countersign/core';
+import { randomUUID } from 'node:crypto';
+import { notPermitted, runnable, type Body, type ExecuteOptions, type RunnableTool, type ToolCall } from '@countersign/core';
 import { ModelBehaviorError, RunContext, tool, type FunctionTool } from '@openai/agents';
 import {
   getFunctionToolApprovalInput,
@@ -60,7 +61,7 @@ export function guardFunctionTool(
     ? outer.invoke
     : (context, text, details) => invokePlain(guarded, context, text, details);
   const descriptors = {
-    ...Object.getOwnPropertyDescriptors(original),
+    ...membersOf(original),
     ...members.descriptors,
     invoke: { value: invoke, enumerable: true, writable: true, configurable: true },
     ...(guarded.orchestrates ? {} : { [runnable]: { value: runnableOf(guarded) } }),
@@ -69,6 +70,23 @@ export function guardFunctionTool(
     Object.getPrototypeOf(original) as object | null,
     descriptors as PropertyDescriptorMap,
   ) as FunctionTool<unknown>;
+}
+
+/** What the policy knows a tool by stays as it was when it was guarded; the rest is read when it is asked for. */
+const kept: ReadonlySet<string | symbol> = new Set(['name', 'description', 'parameters']);
+
+function membersOf(original: FunctionTool<unknown>): PropertyDescriptorMap {
+  const descriptors: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(original);
+  for (const key of Object.keys(descriptors)) {
+    if (kept.has(key) || descriptors[key]?.enumerable !== true) continue;
+    descriptors[key] = {
+      get: () => Reflect.get(original, key) as unknown,
+      set: (value: unknown) => void Reflect.set(original, key, value),
+      enumerable: true,
+      configurable: true,
+    };
+  }
+  return descriptors;
 }
 
 /** `input` is the JSON that the model sent; what the gate sees is what the tool's own parser made of it. */
@@ -117,10 +135,13 @@ async function run(
 ): Promise<unknown> {
   const { site } = guarded;
   const toolCall = details?.toolCall;
-  const gate = await gateFor(site, context, site.identity.name, toolCall?.callId);
+  // Code of the application that calls `invoke` itself names no call; the runner always does.
+  const callId = toolCall === undefined ? randomUUID() : toolCall.callId;
+  const gate = await gateFor(site, context, site.identity.name, callId);
   if (gate === undefined) return notPermitted;
   const wire = toolCall?.arguments === '' ? undefined : toolCall?.arguments;
-  const call = callOf(site, context, { callId: toolCall?.callId, arguments: args, wire });
+  const made = callOf(site, context, { callId, arguments: args, wire });
+  const call: ToolCall = toolCall === undefined ? { ...made, origin: 'model' } : made;
   const options: ExecuteOptions<unknown> = {
     signal: details?.signal,
     isSuspension: (error) => error instanceof InnerPause,

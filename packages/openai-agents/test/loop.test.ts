@@ -286,13 +286,27 @@ describe('a guarded agent', () => {
     expect(resultsIn(served)['c1']).toContain('not permitted');
   });
 
-  test('a guarded tool that is called outside the runner is refused', async () => {
-    const ran: unknown[] = [];
-    const agent = guardAgent(new Agent({ name: 'A', tools: [recording('read', ran)] }), fixture().gate);
+  verifies('ADP-2', 'a guarded tool that is called outside the runner is decided on like any call', async () => {
+    const read: unknown[] = [];
+    const vault: unknown[] = [];
+    const tools = [recording('read', read), recording('vault', vault)];
     const context = new RunContext({});
+    const agent = guardAgent(new Agent({ name: 'A', tools }), fixture().gate);
+    for (const guarded of (await agent.getAllTools(context)) as FunctionTool[]) {
+      await guarded.invoke(context, '{"amount":1}');
+      await invokeFunctionTool({ tool: guarded as never, runContext: context, input: '{"amount":2}' });
+    }
+    expect(read).toEqual([{ amount: 1 }, { amount: 2 }]);
+    expect(vault).toEqual([]);
+  });
+
+  test('a call of the runner that has an empty id is no call of the application', async () => {
+    const ran: unknown[] = [];
+    const context = new RunContext({});
+    const agent = guardAgent(new Agent({ name: 'A', tools: [recording('read', ran)] }), fixture().gate);
     const [guarded] = (await agent.getAllTools(context)) as FunctionTool[];
-    await guarded?.invoke(context, '{"amount":1}');
-    await invokeFunctionTool({ tool: guarded as never, runContext: context, input: '{"amount":1}' });
+    const toolCall = { type: 'function_call', name: 'read', callId: '', arguments: '{"amount":1}' } as const;
+    await guarded?.invoke(context, '{"amount":1}', { toolCall });
     expect(ran).toEqual([]);
   });
 

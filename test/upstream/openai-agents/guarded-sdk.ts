@@ -26,7 +26,7 @@ const names = new Set<string>();
 const orchestrating = new Set<string>();
 
 const policy: Authorizer = {
-  decide(request) {
+  decide(_subject, { name }) {
     counts.decisions += 1;
     return {
       verdict,
@@ -38,7 +38,7 @@ const policy: Authorizer = {
       rule: {
         capability: 'upstream:tool:run',
         idempotent: false,
-        orchestrates: orchestrating.has(request.call.tool.name),
+        orchestrates: orchestrating.has(name),
         retain: 'run',
         approvalTtlMs: 60_000,
         credentials: [],
