@@ -49,6 +49,7 @@ describe('public names', () => {
         "definePolicy",
         "describeApproval",
         "encryptedFileProvider",
+        "listInventory",
         "maxRisk",
         "memoryRevocationList",
         "memoryStore",

@@ -17,13 +17,7 @@ import {
 import { guardFunctionTool, isAgentTool } from './guard-function-tool.ts';
 import { guardHandoff } from './guard-handoff.ts';
 import { hiddenInThisRun, leaveOutHidden } from './hidden-tools.ts';
-import {
-  guardHostedMcp,
-  guardToolSearch,
-  hostedRefusal,
-  isClientToolSearch,
-  isHostedMcp,
-} from './hosted-tool.ts';
+import { guardHostedMcp, guardToolSearch, hostedRefusal, isClientToolSearch, isHostedMcp } from './hosted-tool.ts';
 import { markedMcpTools, takeMark } from './mcp-sources.ts';
 import { nameOf } from './tool-name.ts';
 import { createTurns } from './turns.ts';

@@ -4,7 +4,14 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import { notPermitted, runnable, type Body, type ExecuteOptions, type RunnableTool, type ToolCall } from '@countersign/core';
+import {
+  notPermitted,
+  runnable,
+  type Body,
+  type ExecuteOptions,
+  type RunnableTool,
+  type ToolCall,
+} from '@countersign/core';
 import { ModelBehaviorError, RunContext, tool, type FunctionTool } from '@openai/agents';
 import {
   getFunctionToolApprovalInput,

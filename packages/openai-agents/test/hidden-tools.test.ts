@@ -81,35 +81,46 @@ describe('what is hidden from the model', () => {
     expect(await verdictsOf(f)).toEqual(['transfer_to_legal deny']);
   });
 
-  verifies(['ADP-6', 'AUD-1'], 'an agent with a model of its own, even a frozen one, is shown nothing more', async () => {
-    for (const freeze of [false, true]) {
+  verifies(
+    ['ADP-6', 'AUD-1'],
+    'an agent with a model of its own, even a frozen one, is shown nothing more',
+    async () => {
+      for (const freeze of [false, true]) {
+        const f = fixture();
+        const ran: unknown[] = [];
+        const { model, asked } = scripted('vault');
+        const plain: Model = {
+          getResponse: (request) => model.getResponse(request),
+          getStreamedResponse: null as never,
+        };
+        const own = freeze ? Object.freeze(plain) : model;
+        const tools = [recording('read', ran), recording('vault', ran)];
+        const agent = guardAgent(new Agent({ name: 'A', tools, model: own }), f.gate);
+        expect(agent.model).toBe(own);
+        expect((await run(agent, 'go')).finalOutput).toBe('done');
+        expect(asked.map((request) => request.tools.map((each) => each.name))).toEqual([['read'], ['read']]);
+        expect(await verdictsOf(f)).toEqual(['vault deny']);
+        expect(ran).toEqual([]);
+      }
+    },
+  );
+
+  verifies(
+    ['ADP-6', 'AUD-1'],
+    'the model that a runner was given is shown nothing more, and stays that model',
+    async () => {
       const f = fixture();
       const ran: unknown[] = [];
       const { model, asked } = scripted('vault');
-      const plain: Model = { getResponse: (request) => model.getResponse(request), getStreamedResponse: null as never };
-      const own = freeze ? Object.freeze(plain) : model;
-      const tools = [recording('read', ran), recording('vault', ran)];
-      const agent = guardAgent(new Agent({ name: 'A', tools, model: own }), f.gate);
-      expect(agent.model).toBe(own);
-      expect((await run(agent, 'go')).finalOutput).toBe('done');
-      expect(asked.map((request) => request.tools.map((each) => each.name))).toEqual([['read'], ['read']]);
+      const runner = new Runner({ model, tracingDisabled: true });
+      const agent = guardAgent(new Agent({ name: 'A', tools: [recording('vault', ran)] }), f.gate);
+      expect((await runner.run(agent, 'go')).finalOutput).toBe('done');
+      expect(asked.map((request) => request.tools)).toEqual([[], []]);
+      expect(runner.config.model).toBe(model);
       expect(await verdictsOf(f)).toEqual(['vault deny']);
       expect(ran).toEqual([]);
-    }
-  });
-
-  verifies(['ADP-6', 'AUD-1'], 'the model that a runner was given is shown nothing more, and stays that model', async () => {
-    const f = fixture();
-    const ran: unknown[] = [];
-    const { model, asked } = scripted('vault');
-    const runner = new Runner({ model, tracingDisabled: true });
-    const agent = guardAgent(new Agent({ name: 'A', tools: [recording('vault', ran)] }), f.gate);
-    expect((await runner.run(agent, 'go')).finalOutput).toBe('done');
-    expect(asked.map((request) => request.tools)).toEqual([[], []]);
-    expect(runner.config.model).toBe(model);
-    expect(await verdictsOf(f)).toEqual(['vault deny']);
-    expect(ran).toEqual([]);
-  });
+    },
+  );
 
   verifies(['ADP-6', 'CAP-7'], 'an agent behind a tool, or behind a hand-off, hides its own', async () => {
     const inner = fixture();
@@ -161,7 +172,13 @@ describe('what is hidden from the model', () => {
       alice: f.gate,
       nobody: f.countersign.gate({ tenant: 'acme', user: 'nobody', agent: 'support', run: 'run-2' }),
     };
-    const served = await serve((['a', 'b', 'c', 'd'] as const).map(() => ({ tools }) => tools.join(' ') || 'none'));
+    const served = await serve(
+      (['a', 'b', 'c', 'd'] as const).map(
+        () =>
+          ({ tools }) =>
+            tools.join(' ') || 'none',
+      ),
+    );
     const agent = guardAgent(
       new Agent<{ user: keyof typeof gates }>({ name: 'A', tools: [recording('read', []) as never] }),
       ({ context }) => gates[context.user],

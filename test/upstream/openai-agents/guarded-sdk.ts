@@ -114,7 +114,7 @@ function guarded(agent: AnyAgent): AnyAgent {
     const made = asTool(config);
     orchestrating.add(nameOf(made));
     return made;
-  }) as typeof asTool;
+  }) as never;
   const allowHosted = agent.tools.filter(({ type }) => type === 'hosted_tool').map(hostedName);
   return guardAgent(agent, () => conversation.getStore() ?? newGate(countersign.newRun()), { allowHosted });
 }
