@@ -69,7 +69,7 @@ function internalModule(): string {
   return [
     `export * from ${JSON.stringify(join(sources, 'utils/internal.ts'))};`,
     `export { prepareFunctionToolInput, setFunctionToolPreparedInput } from ${JSON.stringify(join(sources, 'tool.ts'))};`,
-    `export const getFunctionToolApprovalInput = (value) => value;`,
+    `export const getFunctionToolApprovalInput = (value) => { try { return structuredClone(value); } catch { return value; } };`,
   ].join('\n');
 }
 
