@@ -84,6 +84,15 @@ describe('the ledger', () => {
       },
       { timeout },
     );
+    verifies(
+      ['APR-10', 'AUD-1'],
+      `holds the denial of a tool that was hidden from the model (${framework})`,
+      async () => {
+        const hidden = cases.find(({ id }) => id === 'deny-tool') as Case;
+        expect(await bench.recorded(hidden, framework)).toEqual({ vault: ['decision deny'] });
+      },
+      { timeout },
+    );
   }
 });
 

@@ -38,7 +38,7 @@ export function leaveOutHidden(agent: Agent<unknown>, isGuarded: (agent: object)
 function wrapRunner(isGuarded: (agent: object) => boolean): void {
   if (wrapped) return;
   wrapped = true;
-  const original = Runner.prototype.run as unknown as Run;
+  const { run: original } = Runner.prototype as unknown as { run: Run };
   const run: Run = function run(agent, ...rest) {
     const start = (): unknown => Reflect.apply(original, this, [agent, ...rest]);
     // The run of an agent that is not guarded hides nothing, also in the body of a guarded tool.

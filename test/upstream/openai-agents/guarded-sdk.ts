@@ -56,7 +56,7 @@ const newGate = (run: string): Gate => countersign.gate({ tenant: 'upstream', us
 /** A conversation is one run, also when it is continued from a stored state; an agent run by a tool belongs to its caller's. */
 const conversation = new AsyncLocalStorage<Gate>();
 let latest: Gate | undefined;
-const run = Runner.prototype.run as (...args: unknown[]) => unknown;
+const { run } = Runner.prototype as unknown as { run: (this: Runner, ...args: unknown[]) => unknown };
 Runner.prototype.run = function runOnce(this: Runner, ...args: unknown[]): unknown {
   const resumed = args[1] instanceof RunState ? latest : undefined;
   const gate = conversation.getStore() ?? resumed ?? newGate(countersign.newRun());
