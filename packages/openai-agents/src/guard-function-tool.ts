@@ -68,7 +68,7 @@ export function guardFunctionTool(
     ? outer.invoke
     : (context, text, details) => invokePlain(guarded, context, text, details);
   const descriptors = {
-    ...membersOf(original),
+    ...Object.getOwnPropertyDescriptors(original),
     ...members.descriptors,
     invoke: { value: invoke, enumerable: true, writable: true, configurable: true },
     ...(guarded.orchestrates ? {} : { [runnable]: { value: runnableOf(guarded) } }),
@@ -77,23 +77,6 @@ export function guardFunctionTool(
     Object.getPrototypeOf(original) as object | null,
     descriptors as PropertyDescriptorMap,
   ) as FunctionTool<unknown>;
-}
-
-/** What the policy knows a tool by stays as it was when it was guarded; the rest is read when it is asked for. */
-const kept: ReadonlySet<string | symbol> = new Set(['name', 'description', 'parameters']);
-
-function membersOf(original: FunctionTool<unknown>): PropertyDescriptorMap {
-  const descriptors: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(original);
-  for (const key of Object.keys(descriptors)) {
-    if (kept.has(key) || descriptors[key]?.enumerable !== true) continue;
-    descriptors[key] = {
-      get: () => Reflect.get(original, key) as unknown,
-      set: (value: unknown) => void Reflect.set(original, key, value),
-      enumerable: true,
-      configurable: true,
-    };
-  }
-  return descriptors;
 }
 
 /** `input` is the JSON that the model sent; what the gate sees is what the tool's own parser made of it. */

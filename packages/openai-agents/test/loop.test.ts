@@ -310,6 +310,23 @@ describe('a guarded agent', () => {
     expect(ran).toEqual([]);
   });
 
+  test('the schema of a tool is run as often as without the gate, for a Zod object and for a Standard Schema', async () => {
+    for (const standard of [false, true]) {
+      const runs: number[] = [];
+      for (const guarded of [false, true]) {
+        let count = 0;
+        const counting = z.object({ amount: z.number().refine(() => (count += 1) > 0) });
+        // Without the marks of Zod it is any Standard Schema.
+        const parameters = standard ? { '~standard': counting['~standard'] } : counting;
+        const agent = new Agent({ name: 'A', tools: [recording('pay', [], { parameters })] });
+        const served = await serve(twoTurns('pay', { amount: 5 }));
+        await served.runner.run(guarded ? guardAgent(agent, fixture().gate) : agent, 'go');
+        runs.push(count);
+      }
+      expect(runs).toEqual([1, 1]);
+    }
+  });
+
   test('the SDK validates before it asks for approval and redacts what does not validate, as for the original', async () => {
     const { prepareFunctionToolInput } = await import('@openai/agents-core/utils/internal');
     const original = recording('read', []) as unknown as FunctionTool;
