@@ -305,6 +305,8 @@ describe('a guarded agent', () => {
     const context = new RunContext({});
     const agent = guardAgent(new Agent({ name: 'A', tools: [recording('read', ran)] }), fixture().gate);
     const [guarded] = (await agent.getAllTools(context)) as FunctionTool[];
+    // As in a turn of the runner, whose calls are the model's.
+    await agent.getSystemPrompt(context);
     const toolCall = { type: 'function_call', name: 'read', callId: '', arguments: '{"amount":1}' } as const;
     await guarded?.invoke(context, '{"amount":1}', { toolCall });
     expect(ran).toEqual([]);
