@@ -50,6 +50,7 @@ describe('public names', () => {
         "describeApproval",
         "describeRule",
         "encryptedFileProvider",
+        "listInventory",
         "maxRisk",
         "memoryRevocationList",
         "memoryStore",
