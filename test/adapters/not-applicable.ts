@@ -50,11 +50,6 @@ const accepted: readonly { readonly case: string; readonly framework: Framework;
     framework: 'langchain',
     reason: 'who can write checkpoints can have calls made that need no approval; see docs/decisions/0006',
   },
-  {
-    case: 'unknown-tool',
-    framework: 'openai-agents',
-    reason: 'the SDK asks nobody about a tool that exists nowhere; `toolNotFoundBehavior` of its Runner goes on',
-  },
 ];
 
 export function whyAccepted(name: string, framework: Framework): string | undefined {

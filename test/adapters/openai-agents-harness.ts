@@ -83,7 +83,7 @@ export const openaiAgentsHarness: Harness = async (job) => {
 
 async function converse(job: Job, agent: Agent<Context>): Promise<Outcome> {
   const modelProvider = new OpenAIProvider({ baseURL: `${job.modelUrl}/v1`, apiKey: 'k', useResponses: true });
-  const runner = new Runner({ modelProvider, model: 'gpt-4o' });
+  const runner = new Runner({ modelProvider, model: 'gpt-4o', toolNotFoundBehavior: 'return_error_to_model' });
   if (job.rewriteTo !== undefined) {
     runner.on(
       'agent_tool_start',
