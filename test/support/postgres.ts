@@ -14,6 +14,7 @@ export interface Postgres {
 }
 
 const binaries = findBinaries();
+export const hasPostgres: boolean = binaries !== undefined;
 
 /** Registers tests that need the server. */
 export const withPostgres: Register = part(

@@ -25,7 +25,14 @@ export interface Sessions {
   drop(session: Session): void;
 }
 
-export function createSessions(login: VaultLogin, send: Send, clock: () => number): Sessions {
+/** `timeoutMs` bounds a whole login, with whoever supplies what it needs: all leases wait for it. */
+export function createSessions(input: {
+  readonly login: VaultLogin;
+  readonly send: Send;
+  readonly clock: () => number;
+  readonly timeoutMs: number;
+}): Sessions {
+  const { login, send, clock, timeoutMs } = input;
   let held: HeldSession | undefined;
   let pending: Promise<HeldSession> | undefined;
   const fresh = async (atLeastMs: number): Promise<HeldSession> => {
@@ -35,7 +42,7 @@ export function createSessions(login: VaultLogin, send: Send, clock: () => numbe
     if (renewed !== undefined && isEnough(renewed, atLeastMs, clock())) return renewed;
     try {
       const startedAt = clock();
-      return toSession(login.name, await login.logIn(send), startedAt);
+      return toSession(login.name, await logIn(login, send, timeoutMs), startedAt);
     } catch (error) {
       // A login that works once must not take away the token that still works.
       const left = renewed ?? before;
@@ -55,6 +62,23 @@ export function createSessions(login: VaultLogin, send: Send, clock: () => numbe
       if (held?.token === session.token) held = undefined;
     },
   };
+}
+
+async function logIn(login: VaultLogin, send: Send, timeoutMs: number): ReturnType<VaultLogin['logIn']> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const error = new LeaseError(`${login.name}: no answer within ${timeoutMs} ms; check what supplies its secret`);
+    timer = setTimeout(() => reject(error), timeoutMs);
+  });
+  try {
+    return await Promise.race([login.logIn(send), late]);
+  } catch (error) {
+    // What a supplier throws may hold what it supplies.
+    if (error instanceof LeaseError) throw error;
+    throw new LeaseError(`${login.name}: what supplies its secret failed`);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A token that never lives as long as a lease may is renewed in its last third, not at every request. */

@@ -70,7 +70,7 @@ export function vaultConnection(options: VaultConnectionOptions): VaultConnectio
     if (answer.kind === 'answer') return answer.body;
     throw failureOf(call.what, call.path, answer);
   };
-  const sessions = createSessions(login, send, clock);
+  const sessions = createSessions({ login, send, clock, timeoutMs: timeoutMs * 4 });
   /** As somebody logged in. A login that has ended unnoticed is made again, once. */
   const call = async (wanted: Raw): Promise<{ body: Readonly<Record<string, unknown>>; session: Session }> => {
     const session = await sessions.current(wanted.atLeastMs ?? 0);
