@@ -12,12 +12,10 @@ export interface Moto {
 
 const program = join(pythonPrograms, 'moto_server');
 
+export const hasMoto: boolean = existsSync(program);
+
 /** Registers tests that need the server. */
-export const withMoto: Register = part(
-  'moto',
-  existsSync(program),
-  'no .venv/bin/moto_server; scripts/provision installs it',
-);
+export const withMoto: Register = part('moto', hasMoto, 'no .venv/bin/moto_server; scripts/provision installs it');
 
 export async function startMoto(): Promise<Moto> {
   const port = await freePort();
