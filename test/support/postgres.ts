@@ -14,7 +14,6 @@ export interface Postgres {
 }
 
 const binaries = findBinaries();
-export const hasPostgres: boolean = binaries !== undefined;
 
 /** Registers tests that need the server. */
 export const withPostgres: Register = part(
@@ -22,6 +21,8 @@ export const withPostgres: Register = part(
   binaries !== undefined,
   'neither in PATH nor under /usr/lib/postgresql',
 );
+
+export const hasPostgres = binaries !== undefined;
 
 export async function startPostgres(): Promise<Postgres> {
   if (binaries === undefined) throw new Error('no PostgreSQL server on this machine');
