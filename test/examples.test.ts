@@ -6,7 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { problemsOf } from '../examples/demo/check.ts';
 import { frameworkNames } from '../examples/demo/frameworks/framework.ts';
 import type { CallRow, Summary } from '../examples/demo/report.ts';
+import { hasBao, withBao } from './support/bao.ts';
 import { part } from './support/parts.ts';
+import { withPostgres } from './support/postgres.ts';
 import { repositoryRoot } from './support/repository.ts';
 import { verifies } from './verifies.ts';
 
@@ -70,6 +72,16 @@ function leftovers(): readonly string[] {
   const processes = execFileSync('ps', ['-eo', 'pid,args', '-ww'], { encoding: 'utf8' }).split('\n');
   return processes.filter((line) => line.includes(temporary));
 }
+
+verifies(
+  ['CRD-2', 'CRD-3'],
+  'the Vault example leaves no role in the database',
+  async () => {
+    const ran = await example('vault');
+    expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining('As promised') as string });
+  },
+  { using: hasBao ? withPostgres : withBao, timeout },
+);
 
 test(
   'the quickstart does what the README says',
