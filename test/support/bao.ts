@@ -55,6 +55,6 @@ export async function startBao(): Promise<Bao> {
       if (response.status >= 400) throw new Error(`${method} ${path}: ${response.status} ${text}`);
       return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
     },
-    stop: server.stop,
+    stop: () => server.stop(),
   };
 }

@@ -25,5 +25,5 @@ export async function startMoto(): Promise<Moto> {
     args: ['-H', '127.0.0.1', '-p', String(port)],
     readyUrl: `${endpoint}/moto-api/`,
   });
-  return { endpoint, stop: server.stop };
+  return { endpoint, stop: () => server.stop() };
 }

@@ -117,7 +117,7 @@ function createGithub({ appId, baseUrl, timeoutMs = 5_000 }: GithubAppProviderOp
   });
   const privateKey = String(key.export({ type: 'pkcs8', format: 'pem' }));
   const auth = createAppAuth({ appId, privateKey, request: base, log });
-  const asApp = base.defaults({ request: { hook: auth.hook } });
+  const asApp = base.defaults({ request: { hook: (...call: Parameters<typeof auth.hook>) => auth.hook(...call) } });
   const bounded = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(timeoutMs) });
   return {
     async issue(what, installation, scope) {

@@ -31,7 +31,7 @@ export interface GuardedQuery {
   readonly ahead?: number;
 }
 
-export const policy = (ttl: string) =>
+const policy = (ttl: string) =>
   definePolicy({
     countersign: 1,
     name: 'orders',

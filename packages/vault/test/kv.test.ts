@@ -176,7 +176,7 @@ describe('the configuration is refused', () => {
       'a b',
       'ä',
     ]) {
-      expect(configure(path), path).toThrow(ConfigurationError);
+      expect(configure(path)).toThrow(ConfigurationError);
     }
     expect(configure('a', '{tenant}')).toThrow(ConfigurationError);
     expect(configure('agents/{tenant}/api.example.com')).not.toThrow();

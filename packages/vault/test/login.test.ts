@@ -31,7 +31,7 @@ function watched(): { readonly fetch: typeof fetch; readonly paths: string[]; re
     paths,
     tokens,
     fetch: (input, init) => {
-      paths.push(new URL(String(input)).pathname.replace('/v1/', ''));
+      paths.push(new URL(input instanceof Request ? input.url : input).pathname.replace('/v1/', ''));
       tokens.push(new Headers(init?.headers).get('X-Vault-Token') ?? '');
       return fetch(input, init);
     },
