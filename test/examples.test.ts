@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -77,6 +77,8 @@ verifies(
   ['CRD-2', 'CRD-3'],
   'the Vault example leaves no role in the database',
   async () => {
+    // The database server runs as a user of its own, below this folder.
+    chmodSync(temporary, 0o711);
     const ran = await example('vault');
     expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining('As promised') as string });
   },

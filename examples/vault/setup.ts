@@ -14,24 +14,26 @@ process.chdir(folder);
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 createKeyFile('audit.key');
 
-const vault = await startVault();
-const postgres = await startOrders(vault.bao);
-const { hostname, port } = new URL(postgres.postgres.url);
-
-export const vaultAddress = vault.bao.address;
-export const { roleId } = vault;
-export const readSecretId = (): Promise<Secret> => vault.secretId();
-export const database = { host: hostname, port: Number(port), database: 'postgres' };
-
+const started: { stop(): Promise<unknown> }[] = [];
 async function stop(): Promise<void> {
-  await postgres.stop();
-  await vault.stop();
+  for (const server of started.splice(0).toReversed()) await server.stop();
 }
 process.once('uncaughtException', (error) => {
   process.stderr.write(`${String(error)}\n`);
   process.exitCode = 1;
   void stop();
 });
+
+const vault = await startVault();
+started.push(vault);
+const postgres = await startOrders(vault.bao);
+started.push(postgres);
+const { hostname, port } = new URL(postgres.postgres.url);
+
+export const vaultAddress = vault.bao.address;
+export const { roleId } = vault;
+export const readSecretId = (): Promise<Secret> => vault.secretId();
+export const database = { host: hostname, port: Number(port), database: 'postgres' };
 
 interface Result {
   readonly rows: unknown;

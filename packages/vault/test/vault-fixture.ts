@@ -43,15 +43,22 @@ export interface VaultFixture {
   stop(): Promise<void>;
 }
 
-/** AppRole `countersign` with {@link policy}, and KV v2 at `secret`. `tokenTtl` in seconds. */
-export async function startVault(tokenTtl = 3600): Promise<VaultFixture> {
+/** AppRole `countersign` with {@link policy}, and KV v2 at `secret`. A login lives an hour. */
+export async function startVault(): Promise<VaultFixture> {
   const bao = await startBao();
+  return setUpVault(bao).catch(async (error: unknown) => {
+    await bao.stop();
+    throw error;
+  });
+}
+
+async function setUpVault(bao: Bao): Promise<VaultFixture> {
   await bao.admin('PUT', 'sys/policies/acl/countersign', { policy });
   await bao.admin('POST', 'sys/auth/approle', { type: 'approle' });
   await bao.admin('POST', 'auth/approle/role/countersign', {
     token_policies: ['countersign'],
-    token_ttl: tokenTtl,
-    token_max_ttl: tokenTtl * 2,
+    token_ttl: 3600,
+    token_max_ttl: 7200,
   });
   const roleId = String(
     membersOf((await bao.admin('GET', 'auth/approle/role/countersign/role-id'))['data'])['role_id'],
@@ -80,6 +87,13 @@ export interface OrdersDatabase {
 /** A database of orders, where passwords are checked, and the engine at `database` with roles to read and to write. */
 export async function startOrders(bao: Bao): Promise<OrdersDatabase> {
   const postgres = await startPostgres();
+  return setUpOrders(bao, postgres).catch(async (error: unknown) => {
+    await postgres.stop();
+    throw error;
+  });
+}
+
+async function setUpOrders(bao: Bao, postgres: Postgres): Promise<OrdersDatabase> {
   const query = (sql: string): Promise<pg.QueryResult> => runSql(postgres.url, sql);
   await query(`CREATE TABLE orders (id int); INSERT INTO orders VALUES (1);
     CREATE ROLE vault_admin SUPERUSER LOGIN PASSWORD 'password-before-rotation'`);
