@@ -200,7 +200,7 @@ const list = {
     must: 'Credentials come through one provider interface, and no code reads a raw secret around it.',
     kind: 'asked',
     status: 'partial',
-    missing: 'the interface and two providers; the lint rule against reading secrets around it is missing',
+    missing: 'the interface and its providers; the lint rule against reading secrets around it is missing',
   },
   'CRD-2': {
     must: 'A lease is issued just in time for one consumed grant, narrow and short, and is revoked after use and after a crash.',
@@ -211,13 +211,15 @@ const list = {
     must: 'Vault or OpenBao, AWS, an encrypted file and, in development only, an env file serve as back ends.',
     kind: 'asked',
     status: 'partial',
-    missing: 'encrypted file only; Vault, AWS and .env are missing',
+    missing:
+      'Vault and OpenBao (tested on OpenBao), AWS (on moto, which enforces no policy) and the encrypted file; .env is missing',
   },
   'CRD-4': {
     must: 'API keys are scoped per agent and service, expire with a warning, and spending limits are enforced.',
     kind: 'asked',
     status: 'partial',
-    missing: 'registered static keys with an expiry; GitHub and model keys are missing',
+    missing:
+      'static keys with an expiry, GitHub App tokens (on a stand-in) and fine-grained tokens; model keys with spending limits are missing',
   },
   'CRD-5': {
     must: "Users' OAuth tokens are obtained with consent, kept encrypted, refreshed once at a time, exchanged and revoked.",
@@ -233,7 +235,7 @@ const list = {
     must: 'A secret appears in no argument, prompt, message, result, error, span, record, log or child environment.',
     kind: 'asked',
     status: 'partial',
-    missing: 'the providers and adapters that exist; child processes are not covered',
+    missing: 'the providers and adapters that exist, errors of their clients included; child processes are not covered',
   },
   'CRD-8': {
     must: 'Tools find the credential in a per-call context or a fetch for allowed hosts, never in an argument.',
