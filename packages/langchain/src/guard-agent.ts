@@ -6,6 +6,7 @@
 import { ToolNotGovernable } from '@countersign/core';
 import { createMiddleware, type AgentMiddleware } from 'langchain';
 import { guardTool } from './guard-tools.ts';
+import { isGuarded } from './guarded-state.ts';
 import { innerHooks, outerHooks, type MiddlewareOptions } from './middleware.ts';
 import type { ToolGateSource } from './tool-context.ts';
 import { kindOf, serverToolName, type AnyTool } from './tool-kind.ts';
@@ -16,6 +17,7 @@ export interface AgentOptions {
   readonly middleware?: readonly unknown[] | undefined;
 }
 
+type Hooks = ReturnType<typeof outerHooks>;
 type HasTools = Pick<AgentMiddleware, 'tools' | 'wrapToolCall'>;
 
 /**
@@ -34,11 +36,10 @@ export function guardAgent<Options extends AgentOptions>(
   // Without a need for it the agent gets no hook for tools: with one LangChain accepts tools that it would refuse.
   const watching = wrapping || middleware.some(({ tools = [] }) => tools.length > 0);
   const settings: MiddlewareOptions = { ...guard, toolErrors: guard.toolErrors ?? (wrapping ? 'throw' : 'message') };
-  const end = (name: string, hooks: ReturnType<typeof outerHooks>): AgentMiddleware =>
+  const end = (name: string, hooks: Hooks): AgentMiddleware =>
     createMiddleware({
       name,
-      wrapModelCall: hooks.wrapModelCall,
-      ...(watching ? { wrapToolCall: hooks.wrapToolCall } : {}),
+      ...(watching ? hooks : { wrapModelCall: refusingRawTools(hooks.wrapModelCall) }),
     }) as AgentMiddleware;
   return {
     ...options,
@@ -48,6 +49,16 @@ export function guardAgent<Options extends AgentOptions>(
       ...middleware,
       end('CountersignInside', innerHooks(source, settings)),
     ],
+  };
+}
+
+/** Raw tools that nothing here has seen: `createDeepAgent` and the like add middleware of their own to the options. */
+function refusingRawTools(wrapModelCall: Hooks['wrapModelCall']): Hooks['wrapModelCall'] {
+  return (request, handler) => {
+    const raw = request.tools.find((tool) => kindOf(tool) !== 'server' && !isGuarded(tool));
+    if (raw === undefined) return wrapModelCall(request, handler);
+    const name = String((raw as { name?: unknown }).name);
+    throw new ToolNotGovernable(`The tool "${name}" came to this agent unguarded: give it \`countersignMiddleware\`.`);
   };
 }
 
