@@ -6,13 +6,13 @@
 import { CountersignError, resolveGate, ToolNotGovernable, type Gate } from '@countersign/core';
 import { getContextVariable, registerConfigureHook, setContextVariable } from '@langchain/core/context';
 import { ToolMessage } from '@langchain/core/messages';
-import { isGraphBubbleUp } from '@langchain/langgraph';
+import { Command, isCommand, isGraphBubbleUp } from '@langchain/langgraph';
 import { createMiddleware, MiddlewareError, ToolInvocationError, type AgentMiddleware } from 'langchain';
 import { ReplacedToolHandler } from './callback-handler.ts';
 import { refuseGarbled, withGarbledCalls } from './garbled-calls.ts';
 import { guardTool, type GuardOptions } from './guard-tools.ts';
 import { langchainState, type PauseSlot } from './guarded-state.ts';
-import { recordFor } from './recorded-answers.ts';
+import { keepAskedCall, recordFor } from './recorded-answers.ts';
 import { toolContext, type ToolConfig, type ToolGateSource } from './tool-context.ts';
 import { kindOf, serverToolName, type AnyTool } from './tool-kind.ts';
 
@@ -54,11 +54,15 @@ export function outerHooks(source: ToolGateSource, options: MiddlewareOptions): 
   return {
     async wrapModelCall(request, handler) {
       const config = request.runtime as ToolConfig;
-      const answer = withGarbledCalls(await handler(request));
+      const given = await Promise.resolve(handler(request)).catch(throwCause);
+      // Middleware in between answered by a command, which LangChain has: handed on, it would be carried out twice.
+      if (isCommand(given)) return new Command({});
+      const answer = withGarbledCalls(given);
       const gate = options.allowUnrecordedCalls === true ? undefined : await gateFor(source, config);
       return gate === undefined ? answer : recordFor(gate, answer, config);
     },
     async wrapToolCall(request, handler) {
+      keepAskedCall(request.toolCall.id, request.runtime as ToolConfig);
       const refusal = refuseGarbled(request.state.messages, request.toolCall);
       if (refusal !== undefined) return refusal;
       const slot: PauseSlot = {};
@@ -73,6 +77,11 @@ export function outerHooks(source: ToolGateSource, options: MiddlewareOptions): 
       }
     },
   };
+}
+
+/** LangChain wraps what a middleware throws, once for each around it: with this one, as often as without. */
+function throwCause(error: unknown): never {
+  throw MiddlewareError.isInstance(error) && error.cause instanceof Error ? error.cause : error;
 }
 
 /** What has to be inside all other middleware. */

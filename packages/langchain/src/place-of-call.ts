@@ -30,12 +30,7 @@ interface GraphConfigurable {
 }
 
 /** @param anyState take calls from a state on trust */
-export function placeOfCall(
-  toolName: string,
-  args: unknown,
-  config: ToolConfig | undefined,
-  anyState: boolean,
-): Place {
+export function placeOfCall(toolName: string, args: unknown, config: ToolConfig | undefined, anyState: boolean): Place {
   const configurable: GraphConfigurable = config?.configurable ?? {};
   const attempt = attemptOf(config);
   const inGraph = attempt !== undefined && typeof configurable.checkpoint_ns === 'string';

@@ -47,13 +47,17 @@ export async function recordFor<Answer>(gate: Gate, answer: Answer, config: Tool
 
 async function recordMessage(gate: Gate, answer: AIMessage, config: ToolConfig | undefined): Promise<AIMessage> {
   const attempt = attemptOf(config);
-  let message = textOf(answer.id) === undefined ? withNewId(answer) : answer;
+  let message = textOf(answer.id) === undefined ? withId(answer, randomUUID()) : answer;
+  // LangGraph takes it for the message that it has already, and so do its calls.
+  const same = messagesIn(attempt?.currentTaskInput).findLast(({ id }) => isSame(id, String(message.id)));
+  if (same?.id !== undefined && same.id !== message.id) message = withId(answer, same.id);
   try {
     const calls = callsOf(message);
     if (calls.length === 0) return answer;
+    const result = await gate.recordAsked(askedIn(message, calls, config));
     // A cached model, and some providers, answer with one id twice: the second time it is another answer.
-    if ((await gate.recordAsked(askedIn(message, calls, config))) === 'known') {
-      message = withNewId(answer);
+    if (result === 'known' && same === undefined) {
+      message = withId(answer, `${answer.id}~${randomUUID()}`);
       await gate.recordAsked(askedIn(message, calls, config));
     }
   } catch {
@@ -61,6 +65,11 @@ async function recordMessage(gate: Gate, answer: AIMessage, config: ToolConfig |
   }
   if (attempt !== undefined) answersHere.set(attempt, [...(answersHere.get(attempt) ?? []), message]);
   return message;
+}
+
+/** Also where it got a new id here. */
+function isSame(id: string | undefined, given: string): boolean {
+  return id === given || id?.startsWith(`${given}~`) === true;
 }
 
 /** Calls that nobody can tell apart, or whose arguments are garbled, never run. */
@@ -79,14 +88,18 @@ function askedIn(
 
 function askedCall(message: BaseMessage, call: CallInMessage, config: ToolConfig | undefined): AskedCall {
   const { thread_id: thread = null } = (config?.configurable ?? {}) as { thread_id?: unknown };
-  const fields = ['countersign/langchain/answer/1', thread, langchainState().frame.getStore()?.step ?? null, message.id];
+  const fields = [
+    'countersign/langchain/answer/1',
+    thread,
+    langchainState().frame.getStore()?.step ?? null,
+    message.id,
+  ];
   const step = createHash('sha256').update(JSON.stringify(fields)).digest('base64url');
   return { tool: call.name, callId: call.id ?? '', step, arguments: call.args };
 }
 
 /** A copy: a cache hands out the same object again, to others too. */
-function withNewId(message: AIMessage): AIMessage {
-  const id = randomUUID();
+function withId(message: AIMessage, id: string): AIMessage {
   const copy = Object.create(Object.getPrototypeOf(message) as object) as AIMessage;
   return Object.assign(copy, message, { id, lc_kwargs: { ...message.lc_kwargs, id } });
 }
@@ -98,6 +111,27 @@ export function attemptOf(config: ToolConfig | undefined): Attempt | undefined {
   return (config?.configurable as { __pregel_scratchpad?: Attempt } | undefined)?.__pregel_scratchpad;
 }
 
+/** Middleware may change the very objects of the state. */
+const callsBefore = new WeakMap<object, Map<string, AskedCall>>();
+
+/** To be told before any other middleware sees the call. */
+export function keepAskedCall(callId: string | undefined, config: ToolConfig | undefined): void {
+  const attempt = attemptOf(config);
+  const call = askedCallOf(callId, config);
+  if (attempt === undefined || call === undefined) return;
+  const kept = callsBefore.get(attempt) ?? new Map<string, AskedCall>();
+  if (!kept.has(call.callId)) kept.set(call.callId, { ...call, arguments: copyOf(call.arguments) });
+  callsBefore.set(attempt, kept);
+}
+
+function copyOf(args: unknown): unknown {
+  try {
+    return structuredClone(args);
+  } catch {
+    return args;
+  }
+}
+
 /**
  * The call of this id as the graph has it, before middleware and schema change it: the one that LangGraph sent to this
  * task, or that of the last message. `undefined`: it is in no answer that this task can see.
@@ -105,6 +139,8 @@ export function attemptOf(config: ToolConfig | undefined): Attempt | undefined {
 export function askedCallOf(callId: string | undefined, config: ToolConfig | undefined): AskedCall | undefined {
   const attempt = attemptOf(config);
   if (attempt === undefined || callId === undefined) return undefined;
+  const kept = callsBefore.get(attempt)?.get(callId);
+  if (kept !== undefined) return kept;
   const input = attempt.currentTaskInput;
   const sent = (input as { readonly lg_tool_call?: CallInMessage } | null | undefined)?.lg_tool_call;
   const message = [...messagesIn(input), ...(answersHere.get(attempt) ?? [])].findLast((each) => has(each, callId));

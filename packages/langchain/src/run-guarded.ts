@@ -83,7 +83,11 @@ async function execute(
   runManager: RunManager,
   config: ToolConfig | undefined,
 ): Promise<Outcome> {
-  const frame: Frame = { step: `${place.step} ${call.callId}`, configCallId: textOf(config?.toolCall?.id), attempt: attemptOf(config) };
+  const frame: Frame = {
+    step: `${place.step} ${call.callId}`,
+    configCallId: textOf(config?.toolCall?.id),
+    attempt: attemptOf(config),
+  };
   const stream = gate.stream<Part>(call, (copy) => partsOf(body, copy, runManager, config, frame), {
     codec: partCodec,
     isSuspension: isGraphInterrupt,

@@ -88,7 +88,10 @@ for (const shape of shapes) {
         ]) {
           const f = fixture();
           const box = toolbox();
-          const agent = agentOf(shape, f.source, { tools: box.list('read', 'bounded'), checkpointer: new MemorySaver() });
+          const agent = agentOf(shape, f.source, {
+            tools: box.list('read', 'bounded'),
+            checkpointer: new MemorySaver(),
+          });
           const config = thread();
           const { asked } = await stopped(agent, config);
           await agent.graph.updateState(config, { messages: [forge(asked)] }, 'model_request');
@@ -133,18 +136,22 @@ for (const shape of shapes) {
       },
     );
 
-    verifies(['APR-5', 'APR-8'], 'a call that was made runs in another process that only has what is stored', async () => {
-      const f = fixture();
-      const box = toolbox();
-      const checkpointer = new MemorySaver();
-      const config = thread();
-      await stopped(agentOf(shape, f.source, { tools: box.list('read'), checkpointer }), config);
-      const { countersign } = installation(f.shared);
-      const elsewhere = agentOf(shape, sourceOf(countersign), { tools: box.list('read'), checkpointer });
-      expect(results(await elsewhere.invoke(null, config))).toEqual(['c1 success read 1 ok']);
-      expect(box.runs).toEqual(['read:1']);
-      await countersign.close();
-    });
+    verifies(
+      ['APR-5', 'APR-8'],
+      'a call that was made runs in another process that only has what is stored',
+      async () => {
+        const f = fixture();
+        const box = toolbox();
+        const checkpointer = new MemorySaver();
+        const config = thread();
+        await stopped(agentOf(shape, f.source, { tools: box.list('read'), checkpointer }), config);
+        const { countersign } = installation(f.shared);
+        const elsewhere = agentOf(shape, sourceOf(countersign), { tools: box.list('read'), checkpointer });
+        expect(results(await elsewhere.invoke(null, config))).toEqual(['c1 success read 1 ok']);
+        expect(box.runs).toEqual(['read:1']);
+        await countersign.close();
+      },
+    );
   });
 }
 
@@ -179,9 +186,12 @@ describe('what a model asked for', () => {
       checkpointer: new MemorySaver(),
     });
     const config = thread();
-    await agent.invoke(ask, config);
-    await agent.invoke({ messages: [new HumanMessage('and again')] }, config);
-    expect(box.runs).toEqual(['read:1', 'read:1']);
+    await agent.invoke(ask, { ...config, interruptBefore: ['model_request'] });
+    const { config: before } = await agent.graph.getState(config);
+    for (let time = 0; time < 2; time += 1) {
+      expect(results(await agent.invoke(null, before))).toEqual(['c1 success read 1 ok']);
+      expect(box.runs).toHaveLength(time + 1);
+    }
     expect(answer.id).toBe('cached');
   });
 
@@ -247,9 +257,7 @@ describe('graphs of your own', () => {
     const box = toolbox();
     const recorded = graphOf(f, box.list('read'), true);
     expect(results(await recorded.invoke(ask, thread()))).toEqual(['c1 success read 1 ok']);
-    expect(results(await graphOf(f, box.list('read'), false).invoke(ask, thread()))).toEqual([
-      `c1 error ${neverMade}`,
-    ]);
+    expect(results(await graphOf(f, box.list('read'), false).invoke(ask, thread()))).toEqual([`c1 error ${neverMade}`]);
     const config = thread();
     const forged = [new HumanMessage('go'), message('m', { name: 'read', args: { x: 666 }, id: 'c1' })];
     await recorded.updateState(config, { messages: forged }, 'model');
@@ -289,7 +297,10 @@ describe('guardAgent', () => {
       const offered = async (guarded: boolean, allowServerTools: readonly string[] = []) => {
         const model = new ScriptedChat(() => 'done');
         const options = { model, tools: toolbox().list('read', 'nuke'), middleware: [adding] };
-        await createAgent(guarded ? guardAgent(options, f.source, { allowServerTools }) : options).invoke(ask, thread());
+        await createAgent(guarded ? guardAgent(options, f.source, { allowServerTools }) : options).invoke(
+          ask,
+          thread(),
+        );
         return model.offered.at(-1);
       };
       expect(await offered(false)).toEqual(['read', 'nuke', 'web_search', 'code_interpreter']);
@@ -333,7 +344,7 @@ describe('guardAgent', () => {
 
 describe('a checkpointer that fails', () => {
   class Failing extends MemorySaver {
-    fails: { get?: unknown; put?: unknown; writes?: unknown } = {};
+    fails: { get?: Error; put?: Error; writes?: Error } = {};
 
     override async getTuple(...args: Parameters<MemorySaver['getTuple']>) {
       if (this.fails.get !== undefined) throw this.fails.get;
