@@ -112,9 +112,11 @@ describe('public names', () => {
     [
       "CountersignCallbackHandler",
       "countersignMiddleware",
+      "guardAgent",
       "guardTool",
       "guardTools",
       "inventoryOf",
+      "recordAnswer",
     ]
   `));
 });

@@ -26,7 +26,7 @@ type HasTools = Pick<AgentMiddleware, 'tools' | 'wrapToolCall'>;
  * take them from its request: the objects that you gave are not the ones that the agent has.
  * @throws ToolNotGovernable for a tool that runs at the model's provider and is not in `allowServerTools`
  */
-export function guardAgent<Options extends AgentOptions>(
+export function guardAgent<const Options extends AgentOptions>(
   options: Options,
   source: ToolGateSource,
   guard: MiddlewareOptions = {},

@@ -47,7 +47,9 @@ export async function recordFor<Answer>(gate: Gate, answer: Answer, config: Tool
 
 async function recordMessage(gate: Gate, answer: AIMessage, config: ToolConfig | undefined): Promise<AIMessage> {
   const attempt = attemptOf(config);
-  let message = textOf(answer.id) === undefined ? withId(answer, randomUUID()) : answer;
+  // As LangGraph would in a moment: in the object itself, which may be in a command too.
+  if (textOf(answer.id) === undefined) answer.lc_kwargs['id'] = answer.id = randomUUID();
+  let message = answer;
   // LangGraph takes it for the message that it has already, and so do its calls.
   const same = messagesIn(attempt?.currentTaskInput).findLast(({ id }) => isSame(id, String(message.id)));
   if (same?.id !== undefined && same.id !== message.id) message = withId(answer, same.id);
