@@ -302,7 +302,9 @@ const list = {
   'ADP-3': {
     must: 'Every path to a tool of LangChain is guarded, and what is not guarded is blocked and audited.',
     kind: 'asked',
-    status: 'built',
+    status: 'partial',
+    missing:
+      'provider tools that middleware behind `countersignMiddleware` adds at run time are offered unseen; `guardAgent` sees them',
   },
   'ADP-4': {
     must: "One contract suite runs on all adapters and shows where a framework's own approval fails.",
