@@ -117,9 +117,11 @@ describe('public names', () => {
     [
       "CountersignCallbackHandler",
       "countersignMiddleware",
+      "guardAgent",
       "guardTool",
       "guardTools",
       "inventoryOf",
+      "recordAnswer",
     ]
   `));
   test('of the Vault providers', () =>

@@ -153,8 +153,7 @@ const list = {
   'APR-5': {
     must: "Approvals live in the server's store; what a framework carries only wakes a run up and proves nothing.",
     kind: 'beyond',
-    status: 'partial',
-    missing: 'in LangChain a call written into a checkpoint runs where it needs no approval',
+    status: 'built',
   },
   'APR-6': {
     must: 'Only authenticated, eligible approvers decide, with groups, quorum, escalation and delegation; opening a link decides nothing.',
@@ -305,7 +304,8 @@ const list = {
     must: 'Every path to a tool of LangChain is guarded, and what is not guarded is blocked and audited.',
     kind: 'asked',
     status: 'partial',
-    missing: 'provider tools that other middleware adds at run time are offered unseen',
+    missing:
+      'provider tools that middleware behind `countersignMiddleware` adds at run time are offered unseen; `guardAgent` sees them',
   },
   'ADP-4': {
     must: "One contract suite runs on all adapters and shows where a framework's own approval fails.",

@@ -210,7 +210,6 @@ export const bypassPaths: readonly BypassPath[] = [
     path: 'a state or checkpoint that was changed, or is resumed again',
     outcome: 'gated',
     test: ['resume.test.ts', 'arguments replaced in the state after a person saw them need another approval'],
-    note: 'what needs no approval runs: `invented-call`',
   },
   {
     framework: 'langchain',

@@ -17,6 +17,7 @@ export { maxRisk } from './call.ts';
 export type {
   ApprovalMode,
   ApprovalState,
+  AskedCall,
   CheckResult,
   CredentialRequest,
   Decision,
