@@ -164,8 +164,7 @@ const list = {
   'APR-7': {
     must: 'Edited arguments pass schema and policy again under a new digest, and the audit keeps both versions.',
     kind: 'beyond',
-    status: 'partial',
-    missing: 'the adapters do not check edited arguments against the schema of a tool yet, so they deny them',
+    status: 'built',
   },
   'APR-8': {
     must: 'The pause of each framework is used where there is one and survives a restart in another process, streaming included.',
