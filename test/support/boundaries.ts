@@ -27,7 +27,9 @@ export const pureNodeModules: string[] = [
 /** The drivers that touch the machine, and the modules each may use besides `pureNodeModules`. */
 export const driverFiles: Record<string, string[]> = {
   'packages/core/src/store/sqlite*.ts': ['node:fs', 'node:path', 'node:sqlite'],
-  'packages/core/src/lease/encrypted-file.ts': ['node:fs', 'node:fs/promises', 'node:path'],
+  'packages/core/src/lease/secrets-file.ts': ['node:fs', 'node:path'],
+  'packages/core/src/lease/env-file.ts': ['node:fs'],
+  'packages/core/src/lease/file-lock.ts': ['node:fs', 'node:sqlite'],
   'packages/core/src/approve/http.ts': ['node:http'],
   'packages/core/src/approve/terminal.ts': ['node:readline', 'node:readline/promises', 'node:process'],
   'packages/core/src/key-file.ts': ['node:fs', 'node:path'],
