@@ -17,6 +17,7 @@ import { createGate, type Gate } from './gate.ts';
 import { inventory, type Inventory, type InventoryTool } from './identify/inventory.ts';
 import { createPrincipal, ownerOf, requireId, type Principal, type PrincipalInput } from './identify/principal.ts';
 import { isGate, withinScope } from './identify/scope.ts';
+import { createBudgets } from './lease/budget.ts';
 import { createLeases } from './lease/lease-manager.ts';
 import { keyBytes } from './key-bytes.ts';
 import type { CredentialProvider } from './lease/lease.ts';
@@ -176,6 +177,7 @@ function createRuntime(options: CountersignOptions): Runtime {
     clock,
     asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
     leases: createLeases({ providers, clock: () => clock.now(), timeoutMs: credentialTimeoutMs }),
+    budgets: createBudgets({ store, clock: () => clock.now() }),
     providers,
     credentialTimeoutMs,
     telemetry: createTelemetry(audit.telemetry),

@@ -79,7 +79,8 @@ export type { ApprovalRuns, RunnableTool, RunnableTools } from './approve/run-ap
 export type { Worker, WorkerOptions } from './approve/worker.ts';
 
 export { Secret } from './lease/secret.ts';
-export { currentCall, currentLease } from './lease/ambient.ts';
+export { currentCall, currentLease, leaseFetch, reportSpend } from './lease/ambient.ts';
+export type { LeaseFetch } from './lease/lease-fetch.ts';
 export type { CurrentCall } from './lease/ambient.ts';
 export { encryptedFileProvider } from './lease/encrypted-file.ts';
 export type { EncryptedFileProviderOptions, KeyIssuer } from './lease/encrypted-file.ts';

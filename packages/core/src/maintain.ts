@@ -3,7 +3,7 @@
  * @module
  */
 import { approvalEvent } from './approve/approval-record.ts';
-import { handleContext } from './lease/lease-for-call.ts';
+import { handleContext, openHandle } from './lease/lease-handle.ts';
 import { sweepLeases } from './lease/sweeper.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -22,7 +22,8 @@ export async function maintain(runtime: Runtime): Promise<Maintained> {
   const { revoked, lapsed, failed } = await sweepLeases({
     store: runtime.store,
     providers: runtime.providers,
-    open: (tenant, handle, lease) => runtime.sealer.tenant(tenant).open(handle, handleContext(lease)),
+    open: (tenant, handle, lease) =>
+      openHandle(runtime.sealer.tenant(tenant).open(handle, handleContext(lease))).credentialId,
     draft: (lease, event) =>
       runtime.recorder.draft(
         {

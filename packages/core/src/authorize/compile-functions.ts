@@ -4,7 +4,7 @@
  * @module
  */
 import { compileConditions, compileTool } from './compile-tools.ts';
-import type { Compilation } from './compile-tools.ts';
+import type { Compilation } from './compilation.ts';
 import { digestOf } from './compiled-policy.ts';
 import type { CompiledPolicy, CompiledTool, GrantTable } from './compiled-policy.ts';
 import { pointer } from './plain-document.ts';

@@ -2,25 +2,16 @@
  * Compiles tools: their risk from catalogue, capability and own entry, their constraint and their credentials.
  * @module
  */
-import type { CredentialRequest, Risk, ToolRule } from '../call.ts';
-import type { PolicyIssue } from '../errors.ts';
-import { maxLeaseTtlMs } from '../lease/lease.ts';
-import type { SchemaCompiler } from './argument-schema.ts';
+import type { Risk, ToolRule } from '../call.ts';
 import { catalogueEntry } from './catalogue.ts';
+import { duration, type Compilation } from './compilation.ts';
+import { compileCredential, requireOneBudget } from './compile-credentials.ts';
 import { digestOf, riskRank, riskStatement } from './compiled-policy.ts';
 import type { CompiledCondition, CompiledTool, RiskStatement } from './compiled-policy.ts';
-import { deepFreeze, pointer } from './plain-document.ts';
-import type { CapabilityEntry, CredentialEntry, PolicyDocument, RiskCondition, ToolEntry } from './policy-document.ts';
+import { pointer } from './plain-document.ts';
+import type { CapabilityEntry, RiskCondition, ToolEntry } from './policy-document.ts';
 
 const maxApprovalTtlMs = 7 * 86_400_000;
-const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** What the compilation of one document shares. */
-export interface Compilation {
-  readonly document: PolicyDocument;
-  readonly schemas: SchemaCompiler;
-  readonly issues: PolicyIssue[];
-}
 
 export function compileTools(compilation: Compilation): Map<string, CompiledTool> {
   const { document } = compilation;
@@ -36,6 +27,7 @@ export function compileTools(compilation: Compilation): Map<string, CompiledTool
     const inherited = conditions.get(entry.capability) ?? [];
     tools.set(name, compileTool(compilation, name, entry, capabilities.get(entry.capability), inherited));
   }
+  requireOneBudget(tools, compilation.issues);
   return tools;
 }
 
@@ -146,22 +138,4 @@ function compileRule(compilation: Compilation, entry: ToolEntry, path: string): 
     approvalTtlMs: duration(compilation, expires, maxApprovalTtlMs, `${path}/approval/expires`),
     credentials: Object.freeze(entries.map(({ credential, at }) => compileCredential(compilation, credential, at))),
   });
-}
-
-function compileCredential(compilation: Compilation, entry: CredentialEntry, path: string): CredentialRequest {
-  return Object.freeze({
-    service: entry.service,
-    scope: deepFreeze(entry.scope ?? {}),
-    ttlMs: duration(compilation, entry.ttl ?? '5m', maxLeaseTtlMs, `${path}/ttl`),
-    ...(entry.acceptResidual === undefined ? {} : { acceptResidual: entry.acceptResidual }),
-  });
-}
-
-/** Milliseconds of a well-formed duration. */
-function duration({ issues }: Compilation, text: string, maxMs: number, path: string): number {
-  const [, digits, unit] = /^([0-9]+)([a-z]+)$/.exec(text) ?? [];
-  const milliseconds = Number(digits) * (unitsMs[unit ?? ''] ?? Number.NaN);
-  if (milliseconds <= maxMs) return milliseconds;
-  issues.push({ path, message: `at most ${maxMs / 60_000} minutes, got ${text}` });
-  return 0;
 }

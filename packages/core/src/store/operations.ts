@@ -8,6 +8,7 @@ import type { Chain } from '../record/chain.ts';
 import { createRandomPool } from '../record/random-pool.ts';
 import type { RecordDraft } from '../record/record.ts';
 import { refuseGrant, type ClaimRefusal } from './grant.ts';
+import { holdIdsOf } from './hold-ids.ts';
 import type {
   CallFacts,
   CallState,
@@ -205,9 +206,8 @@ function refuseClaim(tables: Tables, input: ClaimInput, row: CallRow | undefined
 }
 
 /** On hold: nobody's call is claimed, whatever was approved before. */
-function isHeld({ entries }: Tables, { tenant, subject, agent, delegation }: CallFacts): boolean {
-  const chain = [...delegation, agent].map((each) => `agent:${each}`);
-  return ['tenant', `subject:${subject}`, ...chain].some((id) => entries.find(tenant, 'hold', id) !== undefined);
+function isHeld({ entries }: Tables, call: CallFacts): boolean {
+  return holdIdsOf(call).some((id) => entries.find(call.tenant, 'hold', id) !== undefined);
 }
 
 function putEntry({ tables, append }: Context, input: PutEntryInput): string | undefined {
