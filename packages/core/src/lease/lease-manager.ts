@@ -27,7 +27,9 @@ export interface IssuedLease {
   readonly lease: Lease;
   /** What `revoke` needs; keep it sealed. */
   readonly credentialId: string;
-  /** Until when the credential may work after the lease has ended, in milliseconds since the epoch. To be recorded. */
+  /** Whether its provider ends it; if not, the lease lapses. */
+  readonly revocable: boolean;
+  /** Until when the credential may work if nobody revokes it, in milliseconds since the epoch. To be recorded. */
   readonly residualUntil?: number;
 }
 
@@ -225,6 +227,7 @@ function toAttempt(planned: PlannedLease, provider: CredentialProvider, answer: 
     plan: planned,
     lease: { id: planned.id, service: planned.service, secret, expiresAt },
     credentialId,
+    revocable: provider.revocable,
     ...(residual ? { residualUntil: checked.expiresAt } : {}),
   };
   return { status: 'issued', issued };
