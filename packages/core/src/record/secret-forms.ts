@@ -49,10 +49,9 @@ export interface LiteralSecret {
 
 /** `name: "value"`, `name = 'value'`, `"name": "value"` and `NAME=value` at the end of a line. */
 const assignment =
-  /(?<name>[A-Za-z_][\w.-]{0,63})["'`]?\s{0,8}(?:=>|[:=])\s{0,8}(?:(?<quote>["'`])(?<quoted>[^"'`\s]{12,512})\k<quote>|(?<bare>[^\s"'`(){}<>,;$]{16,512})\s*$)/g;
+  /(?<name>[A-Za-z_][\w.-]{0,63})["'`]?\s{0,8}(?:=>|[:=])\s{0,8}(?:(?<quote>["'`])(?<quoted>[^"'`\s]{12,512})\k<quote>|(?<bare>[^\s"'`(){}<>,;$=]{16,512}={0,2})\s*$)/g;
 /** Words that stand in for a value. */
-const placeholder =
-  /example|placeholder|change.?me|redacted|dummy|your[-_]|xxxx|\*{3}|\.{3}|^[<$%{[]|\$\{|process\.env/i;
+const placeholder = /example|placeholder|change.?me|redacted|dummy|your[-_]|xxxx|\*{3}|\.{3}|^[<$%{[]|\$\{|\benv[.[]/i;
 /** Passwords in addresses that protect nothing. */
 const word = /^(?:u|p|pw|pass|passwd|password|secret|token|postgres|root|guest|test)$/i;
 /** Names of what only points to a secret. */
