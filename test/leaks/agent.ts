@@ -32,9 +32,9 @@ import { sqliteStore } from '@countersign/core/sqlite';
 import { frameworkNamed } from '../../examples/demo/frameworks/framework.ts';
 import { withSpans } from '../adapters/spans.ts';
 
-export const services = ['file', 'env', 'minted', 'issued', 'hidden'] as const;
-export type Service = (typeof services)[number];
-export const deeds = ['return', 'throw', 'spawn'] as const;
+const services = ['file', 'env', 'minted', 'issued', 'hidden'] as const;
+type Service = (typeof services)[number];
+const deeds = ['return', 'throw', 'spawn'] as const;
 
 export interface AgentInput {
   readonly framework: string;
@@ -165,9 +165,9 @@ const countersign = createCountersign({
   audit: { key: readKeyFile(inPrivate('audit')) },
 });
 const gate = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
-const { start } = await frameworkNamed(framework);
+const agent = await frameworkNamed(framework);
 const { result, spans } = await withSpans(() =>
-  start(
+  agent.start(
     {
       ...{ modelUrl, instructions: 'Use the tools.', tools: toolsOf() as never, gate, stateKey: randomBytes(32) },
       say: (line) => note('said', line),

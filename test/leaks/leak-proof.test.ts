@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect } from 'vitest';
 import { frameworkNames } from '../../examples/demo/frameworks/framework.ts';
 import { scriptedModel } from '../support/scripted-model.ts';
 import { verifies } from '../verifies.ts';
+import type { AgentInput } from './agent.ts';
 
 const services = ['file', 'env', 'minted', 'issued', 'hidden'];
 const deeds = ['return', 'throw', 'spawn'];
@@ -28,9 +29,9 @@ async function placesAfter(framework: string): Promise<{ readonly places: readon
   const names = services.flatMap((service) => deeds.map((deed) => `${deed}_${service}`));
   const calls = names.map((name) => ({ name, id: `call-${name}`, args: { amount: 1 } }));
   await using model = await scriptedModel(({ turn }) => (turn === 0 ? { calls } : 'done'));
-  const input = JSON.stringify({ framework, folder, modelUrl: model.url });
+  const input: AgentInput = { framework, folder, modelUrl: model.url };
   const file = join(import.meta.dirname, 'agent.ts');
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, input], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, JSON.stringify(input)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] },
   });

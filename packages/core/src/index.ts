@@ -133,6 +133,6 @@ export type { OpenedRecord } from './record/open-record.ts';
 export type { ChainHead } from './record/record.ts';
 export { verifyLedger } from './record/verify.ts';
 export type { Verification, VerifyOptions } from './record/verify.ts';
-export { findLiteralSecrets, looksRandom, namesSecret } from './record/secret-forms.ts';
+export { findLiteralSecrets, namesSecret } from './record/secret-forms.ts';
 export type { LiteralSecret } from './record/secret-forms.ts';
 export type { TelemetryOptions } from './record/telemetry.ts';

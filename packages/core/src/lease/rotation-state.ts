@@ -9,7 +9,7 @@ import type { RecordDraft } from '../record/record.ts';
 import type { Store } from '../store/store.ts';
 
 const dayMs = 86_400_000;
-export const maxRotationMs: number = 30 * dayMs;
+const maxRotationMs = 30 * dayMs;
 const renewBeforeMs = 7 * dayMs;
 /** Credentials that were registered together are not all rotated together: each is early by up to this part. */
 const jitter = 0.1;

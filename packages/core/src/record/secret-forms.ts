@@ -98,7 +98,7 @@ function isForm(match: string): boolean {
 }
 
 /** Not a word, a name, a path or a stand-in: letters and digits without much order. */
-export function looksRandom(value: string): boolean {
+function looksRandom(value: string): boolean {
   if (!/\d/.test(value) || !/[A-Za-z]/.test(value) || placeholder.test(value)) return false;
   return entropyOf(value) >= minEntropy;
 }

@@ -57,7 +57,7 @@ describe('a budget', () => {
     expect(await used()).toBeCloseTo(1 + 0.3 + 3.5, 6);
     expect(() => greedy?.spend(1)).toThrow('has ended');
     for (const amount of [-1, NaN, Infinity, '1' as never, undefined as never]) {
-      expect(() => silent?.spend(amount)).toThrow();
+      expect(() => silent?.spend(amount)).toThrow(/expected an amount|has ended/);
     }
   });
 

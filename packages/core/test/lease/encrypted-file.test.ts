@@ -13,6 +13,7 @@ import { registerSecret, rekeySecretsFile, removeSecret, sealSecretsFile } from 
 import type { EncryptedFileOptions } from '../../src/lease/secrets-file.ts';
 import type { RegisteredSecret } from '../../src/lease/static-secret.ts';
 import { Secret } from '../../src/lease/secret.ts';
+import type { SecretsWriterInput } from './secrets-writer.ts';
 import { providerContract } from '../../src/testing/provider-contract.ts';
 
 const dayMs = 86_400_000;
@@ -281,7 +282,7 @@ describe('a registered secret', () => {
 
 describe('several processes on one secrets file', () => {
   function writer(agents: readonly string[]): ChildProcess {
-    const input = { path: options.path, keyFile: path.join(folder, 'key'), agents };
+    const input: SecretsWriterInput = { path: options.path, keyFile: path.join(folder, 'key'), agents };
     return spawn(process.execPath, [path.join(import.meta.dirname, 'secrets-writer.ts'), JSON.stringify(input)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

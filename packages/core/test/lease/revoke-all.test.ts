@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { verifies } from '../../../../test/verifies.ts';
 import {
   ConfigurationError,
+  CountersignError,
   createCountersign,
   currentLease,
   definePolicy,
@@ -12,6 +13,7 @@ import {
   type Countersign,
   type Outcome,
   type RevokeAllInput,
+  type RevokeAllResult,
   type RotationOptions,
   type Store,
 } from '../../src/index.ts';
@@ -143,11 +145,10 @@ describe('revoking everything', () => {
     ['CRD-6', 'CRD-2'],
     'attack: a lease that is being issued meanwhile is ended when it comes, and its body does not run',
     async () => {
-      let w: World | undefined;
-      let answer: Awaited<ReturnType<Countersign['credentials']['revokeAll']>> | undefined;
-      w = world({
+      let answer: RevokeAllResult | undefined;
+      const w: World = world({
         before: async () => {
-          answer = await w?.countersign.credentials.revokeAll({ tenant: 'acme', agent: 'support', ...why });
+          answer = await w.countersign.credentials.revokeAll({ tenant: 'acme', agent: 'support', ...why });
         },
       });
       let ran = false;
@@ -279,7 +280,7 @@ describe('revoking everything', () => {
     ];
     for (const input of wrong) {
       const whole = { tenant: 'acme', ...why, ...input } as RevokeAllInput;
-      await expect(w.countersign.credentials.revokeAll(whole)).rejects.toThrow();
+      await expect(w.countersign.credentials.revokeAll(whole)).rejects.toThrow(CountersignError);
     }
     await expect(w.countersign.credentials.revokeAll({ tenant: 'acme', ...why })).rejects.toThrow(ConfigurationError);
     for (const tenant of ['acme', 'globex']) expect(await w.store.entries(tenant, 'hold')).toEqual([]);

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { verifies } from '../../../../test/verifies.ts';
 import {
   ConfigurationError,
+  CountersignError,
   createKeyFile,
   encryptedFileProvider,
   leaseFetch,
@@ -121,7 +122,7 @@ describe('rotation', () => {
     await expect(countersign.credentials.rotate({ ...order, id: 'tickets' })).rejects.toThrow(LeaseError);
     await expect(countersign.credentials.rotate({ ...order, tenant: 'globex' })).rejects.toThrow(LeaseError);
     await expect(countersign.credentials.rotate({ ...order, reason: ' ' })).rejects.toThrow(ConfigurationError);
-    await expect(countersign.credentials.rotate({ ...order, by: '' })).rejects.toThrow();
+    await expect(countersign.credentials.rotate({ ...order, by: '' })).rejects.toThrow(CountersignError);
     expect(service.issues).toBe(2);
   });
 

@@ -27,7 +27,7 @@ export interface RotatorInput {
 export const dayMs = 86_400_000;
 export const rotated = { tenant: 'acme', service: 'tickets', agent: 'support' } as const;
 
-export function rotationPolicy(origin: string): ReturnType<typeof definePolicy> {
+function rotationPolicy(origin: string): ReturnType<typeof definePolicy> {
   const credentials = [{ service: 'tickets', ttl: '1m', acceptResidual: true, fetch: { origins: [origin] } }];
   const secret = { ...document.tools['secret'], credentials };
   return definePolicy({ ...document, tools: { ...document.tools, secret } } as typeof document);
