@@ -3,6 +3,7 @@ import type { RevokeAllResult } from '@countersign/core';
 import { withConfiguration } from '../config-module.ts';
 import { CommandFailure } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
+import { needsAttention } from './credentials-rotate.ts';
 
 interface RevokeOptions {
   readonly config: string;
@@ -44,7 +45,8 @@ async function revoke(id: string | undefined, options: RevokeOptions): Promise<v
     const whose = { ...(agent && { agent }), ...(user && { user }), ...(all && { all }) };
     const result = await credentials.revokeAll({ tenant, by, reason, ...whose });
     await (options.json ? printJson(result) : report(result));
-    const left = result.open.length + result.residual.length;
+    const unrotated = result.rotated.filter((each) => needsAttention(each) || each.status === 'busy');
+    const left = result.open.length + result.residual.length + unrotated.length;
     if (left > 0) throw new CommandFailure('failed', `${left} credential(s) could not be ended`, 'revocation');
   });
 }

@@ -42,8 +42,14 @@ async function rotate(id: string | undefined, options: RotateOptions): Promise<v
   });
   if (options.json) await printJson({ results });
   else await printTable(['TENANT', 'CREDENTIAL', 'STATUS', 'DETAIL'], results.map(rowOf));
-  const bad = results.filter((each) => each.status === 'failed' || (each.status === 'rotated' && each.unretired > 0));
+  // For cron another worker is as good; who asked for one credential wants to know that it was not done here.
+  const bad = results.filter((each) => needsAttention(each) || (id !== undefined && each.status === 'busy'));
   if (bad.length > 0) throw new CommandFailure('failed', `${bad.length} credential(s) need attention`, 'rotation');
+}
+
+/** Whether something of it is left to do. */
+export function needsAttention(result: RotationResult): boolean {
+  return result.status === 'failed' || (result.status === 'rotated' && result.unretired > 0);
 }
 
 function rowOf(result: RotationResult): readonly string[] {

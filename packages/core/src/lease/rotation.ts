@@ -6,12 +6,13 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError } from '../describe-error.ts';
 import { ConfigurationError, LeaseError } from '../errors.ts';
 import type { RecordDraft } from '../record/record.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { Sealer } from '../record/sealing.ts';
-import { takeLock } from '../store/lock.ts';
+import { takeLock, type Lock } from '../store/lock.ts';
 import type { Store } from '../store/store.ts';
 import { within } from '../within-time.ts';
 import { maxLeaseTtlMs } from './lease.ts';
@@ -147,12 +148,23 @@ async function locked(job: Job): Promise<JobResult> {
   const id = `rotation/${credentialIdOf(credential)}`;
   const idle = order.onlyDue && !(await hasWork(job));
   if (idle) return { status: 'fresh' };
-  const lock = await takeLock(context.store, { tenant, id, ttlMs, now: context.now });
+  const lock = await lockFor(job, { tenant, id, ttlMs, now: context.now });
   if (lock === undefined) return { status: 'busy' };
   try {
     return await work(job);
   } finally {
     await lock.release().catch(() => undefined);
+  }
+}
+
+const lockPauseMs = 100;
+
+/** On compromise a worker that is at it is waited for: what it leaves may be what leaked. */
+async function lockFor({ context, order }: Job, input: Parameters<typeof takeLock>[1]): Promise<Lock | undefined> {
+  for (const until = performance.now() + (order.fresh ? context.timeoutMs * 3 : 0); ;) {
+    const lock = await takeLock(context.store, input);
+    if (lock !== undefined || performance.now() >= until) return lock;
+    await sleep(lockPauseMs);
   }
 }
 
@@ -168,8 +180,9 @@ async function work(job: Job): Promise<JobResult> {
   const due = dueAt(credential, kept.state) <= context.now();
   let rotated = false;
   if (due || !order.onlyDue) {
-    if (order.fresh && kept.state.pending !== undefined) kept = await rotateOnce(job, kept);
-    kept = await rotateOnce(job, kept);
+    const unfinished = order.fresh && kept.state.pending !== undefined;
+    if (unfinished) kept = await rotateOnce(job, kept, []);
+    kept = await rotateOnce(job, kept, order.records);
     rotated = true;
   }
   const before = kept.state.superseded.length;
@@ -183,10 +196,10 @@ async function work(job: Job): Promise<JobResult> {
 }
 
 /** Throws `LeaseError` when the provider fails or does not answer: what it did is found again by the rotation's name. */
-async function rotateOnce(job: Job, before: KeptState): Promise<KeptState> {
+async function rotateOnce(job: Job, before: KeptState, records: readonly RecordDraft[]): Promise<KeptState> {
   const { states, credential, context, order, provider } = job;
   const rotation = before.state.pending ?? randomUUID();
-  const begun = await states.write(credential, before, { ...before.state, pending: rotation }, order.records);
+  const begun = await states.write(credential, before, { ...before.state, pending: rotation }, records);
   const { tenant, service, agent } = credential;
   const input = { tenant, service, ...(agent === undefined ? {} : { agent }), rotation };
   const answer = await within((async () => provider.rotate(input))(), context.timeoutMs);

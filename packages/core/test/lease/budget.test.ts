@@ -204,7 +204,7 @@ describe('in a guarded call', () => {
       const records = await f.store.records('acme', { limit: 100 });
       expect(records.slice(-2).map(({ kind, event }) => `${kind}:${event}`)).toEqual([
         'outcome:released',
-        'outcome:denied',
+        'decision:deny',
       ]);
       expect(await f.store.system.openLeases(Date.now() + 1e9, 10)).toEqual([]);
     },

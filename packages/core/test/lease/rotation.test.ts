@@ -136,6 +136,30 @@ describe('rotation', () => {
     expect(await use(countersign)).toBe(200);
   });
 
+  verifies('CRD-6', 'on compromise waits for a worker that is at it, and is recorded once', async () => {
+    const slow = open();
+    service.latencyMs = 0;
+    const held = Promise.withResolvers<void>();
+    const provider: CredentialProvider = {
+      ...{ name: 'slow', services: ['tickets'], maxLifetimeMs: dayMs, revocable: false, findable: false },
+      get: () => Promise.reject(new LeaseError('none')),
+      provision: async () => {},
+      revoke: async () => {},
+      rotate: () => held.promise,
+    };
+    const begun = open({ more: { credentials: [provider] } }).credentials.rotateDue();
+    await sleep(50);
+    expect(await slow.credentials.rotate(order)).toMatchObject({ status: 'busy' });
+    const compromised = slow.credentials.rotate({ ...order, compromised: true });
+    await sleep(50);
+    held.resolve();
+    expect(await begun).toMatchObject([{ status: 'rotated' }]);
+    expect(await compromised).toMatchObject({ status: 'rotated', unretired: 0 });
+    const ordered = await store.records('acme', { kind: 'administration' });
+    expect(new Set(ordered.map(({ body }) => body)).size).toBe(ordered.length);
+    expect((await slow.ledger.verify('acme')).ok).toBe(true);
+  });
+
   verifies(['CRD-6', 'REL-3'], 'that fails leaves the old key in use, and is tried again', async () => {
     const countersign = open();
     service.broken = true;
