@@ -49,6 +49,7 @@ describe('public names', () => {
         "currentLease",
         "definePolicy",
         "describeApproval",
+        "describeRule",
         "encryptedFileProvider",
         "envFileProvider",
         "findLiteralSecrets",

@@ -6,14 +6,14 @@ import type { PolicyIssue } from '../errors.ts';
 import type { SchemaCompiler } from './argument-schema.ts';
 import type { PolicyDocument } from './policy-document.ts';
 
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
 /** What the compilation of one document shares. */
 export interface Compilation {
   readonly document: PolicyDocument;
   readonly schemas: SchemaCompiler;
   readonly issues: PolicyIssue[];
 }
-
-const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Milliseconds of a well-formed duration. */
 export function duration({ issues }: Compilation, text: string, maxMs: number, path: string): number {

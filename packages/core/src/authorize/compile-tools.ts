@@ -2,16 +2,15 @@
  * Compiles tools: their risk from catalogue, capability and own entry, their constraint and their credentials.
  * @module
  */
-import type { Risk, ToolRule } from '../call.ts';
+import type { Risk } from '../call.ts';
 import { catalogueEntry } from './catalogue.ts';
-import { duration, type Compilation } from './compilation.ts';
+import type { Compilation } from './compilation.ts';
+import { compileApprovals } from './compile-approval.ts';
 import { compileCredential, requireOneBudget } from './compile-credentials.ts';
 import { digestOf, riskRank, riskStatement } from './compiled-policy.ts';
 import type { CompiledCondition, CompiledTool, RiskStatement } from './compiled-policy.ts';
 import { pointer } from './plain-document.ts';
 import type { CapabilityEntry, RiskCondition, ToolEntry } from './policy-document.ts';
-
-const maxApprovalTtlMs = 7 * 86_400_000;
 
 export function compileTools(compilation: Compilation): Map<string, CompiledTool> {
   const { document } = compilation;
@@ -61,8 +60,14 @@ export function compileTool(
     permits,
     base,
     conditions: conditions.filter(({ raises }) => raises.rank > base.rank),
-    digest: digestOf('tool', [name, entry, capability ?? null, catalogue ?? null]),
-    rule: compileRule(compilation, entry, path),
+    digest: digestOf('tool', [
+      name,
+      entry,
+      capability ?? null,
+      catalogue ?? null,
+      compilation.document.approvals ?? null,
+    ]),
+    rule: compileRule(compilation, entry, capability, path),
   };
 }
 
@@ -104,7 +109,12 @@ export function compileConditions(
   });
 }
 
-function compileRule(compilation: Compilation, entry: ToolEntry, path: string): ToolRule {
+function compileRule(
+  compilation: Compilation,
+  entry: ToolEntry,
+  capability: CapabilityEntry | undefined,
+  path: string,
+): CompiledTool['rule'] {
   const { issues } = compilation;
   if (entry.credential !== undefined && entry.credentials !== undefined) {
     issues.push({ path: `${path}/credential`, message: 'state either "credential" or "credentials"' });
@@ -129,13 +139,15 @@ function compileRule(compilation: Compilation, entry: ToolEntry, path: string): 
     }
     services.add(credential.service);
   }
-  const expires = entry.approval?.expires ?? '15m';
   return Object.freeze({
     capability: entry.capability,
     idempotent: entry.idempotent ?? false,
     orchestrates: entry.orchestrates ?? false,
     retain: entry.retain ?? 'run',
-    approvalTtlMs: duration(compilation, expires, maxApprovalTtlMs, `${path}/approval/expires`),
+    approval: compileApprovals(compilation, [
+      { entry: entry.approval, path: `${path}/approval` },
+      { entry: capability?.approval, path: `${pointer('/capabilities', entry.capability)}/approval` },
+    ]),
     credentials: Object.freeze(entries.map(({ credential, at }) => compileCredential(compilation, credential, at))),
   });
 }
