@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { verifies } from '../../../../test/verifies.ts';
 import { definePolicy, memoryStore, PolicyError, reportSpend, type Store } from '../../src/index.ts';
@@ -38,6 +39,20 @@ describe('a budget', () => {
   verifies('CRD-4', 'lets through what fits the limit and no more, however many ask at once', async () => {
     const { budgets, used } = setUp();
     const all = await Promise.all(Array.from({ length: 50 }, () => budgets.reserve(request())));
+    expect(all.filter((one) => one !== undefined)).toHaveLength(10);
+    expect(await used()).toBe(10);
+  });
+
+  verifies('CRD-4', 'attack: two processes that read the same counter do not both spend what is left', async () => {
+    const { store, used } = setUp();
+    // Each reads at its own pace, as over a network.
+    const entry: Store['entry'] = async (...place) => {
+      const read = await store.entry(...place);
+      await sleep(Math.random() * 4);
+      return read;
+    };
+    const both = [1, 2, 3].map(() => setUp({ ...store, entry }).budgets);
+    const all = await Promise.all(both.flatMap((one) => Array.from({ length: 10 }, () => one.reserve(request()))));
     expect(all.filter((one) => one !== undefined)).toHaveLength(10);
     expect(await used()).toBe(10);
   });
