@@ -49,6 +49,9 @@ export const forbiddenInCore: string[] = [
   'langchain/*',
   '@langchain/*',
   '@modelcontextprotocol/*',
+  'node-vault',
+  '@aws-sdk/*',
+  '@octokit/*',
   '@countersign/*',
 ];
 

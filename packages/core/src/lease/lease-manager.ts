@@ -27,10 +27,10 @@ export interface IssuedLease {
   readonly lease: Lease;
   /** What `revoke` needs; keep it sealed. */
   readonly credentialId: string;
-  /** Whether its provider ends it; if not, the lease lapses. */
-  readonly revocable: boolean;
   /** Until when the credential may work if nobody revokes it, in milliseconds since the epoch. To be recorded. */
   readonly residualUntil?: number;
+  /** Whether ending the lease ends the credential, however long it could have lived. */
+  readonly revocable: boolean;
 }
 
 /** `open`: lease ids whose credential may still exist, for the sweeper; the other plans are closed. */
