@@ -13,6 +13,10 @@ import { exportCommand } from './commands/audit-export.ts';
 import { headsCommand } from './commands/audit-heads.ts';
 import { queryCommand } from './commands/audit-query.ts';
 import { verifyCommand } from './commands/audit-verify.ts';
+import { listCredentialsCommand } from './commands/credentials-list.ts';
+import { revokeCommand } from './commands/credentials-revoke.ts';
+import { rotateCommand } from './commands/credentials-rotate.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { checkCommand } from './commands/policy-check.ts';
 import { showPolicyCommand } from './commands/policy-show.ts';
 import { printable } from './output.ts';
@@ -28,16 +32,19 @@ export function createProgram(): Command {
   const groups = {
     approvals: [listCommand, showCommand, editCommand, approveCommand, rejectCommand, reviewCommand],
     audit: [queryCommand, verifyCommand, exportCommand, headsCommand],
+    credentials: [listCredentialsCommand, rotateCommand, revokeCommand],
     policy: [checkCommand, showPolicyCommand],
   };
   const descriptions: Readonly<Record<keyof typeof groups, string>> = {
     approvals: 'see and decide what waits for a person',
     audit: 'read and verify the ledger',
+    credentials: 'see, rotate and revoke credentials',
     policy: 'check and show a policy file',
   };
   for (const name of Object.keys(groups) as (keyof typeof groups)[]) {
     const group = program.command(name).description(descriptions[name]);
     for (const add of groups[name]) add(group);
   }
+  doctorCommand(program);
   return program;
 }

@@ -16,9 +16,12 @@ import { createGate, type Gate } from './gate.ts';
 import { inventory, type Inventory, type InventoryTool } from './identify/inventory.ts';
 import { createPrincipal, ownerOf, requireId, type Principal, type PrincipalInput } from './identify/principal.ts';
 import { isGate, withinScope } from './identify/scope.ts';
+import { createBudgets } from './lease/budget.ts';
+import { createCredentials, type Credentials } from './lease/credentials.ts';
 import { createLeases } from './lease/lease-manager.ts';
 import { keyBytes } from './key-bytes.ts';
 import type { CredentialProvider } from './lease/lease.ts';
+import type { RotationOptions } from './lease/rotation.ts';
 import { maintain, type Maintained } from './maintain.ts';
 import type { PrincipalOwner } from './process-state.ts';
 import { createClock } from './record/clock.ts';
@@ -36,6 +39,8 @@ export interface CountersignOptions {
   readonly audit: AuditOptions;
   /** Sources of credentials. A tool whose policy entry names a service that none of them serves is denied. */
   readonly credentials?: readonly CredentialProvider[];
+  /** Long-lived credentials behind those services that are to be replaced in time. */
+  readonly rotation?: RotationOptions;
   /** Without it nothing can be approved: every review is a denial. */
   readonly approvals?: ApprovalOptions;
   /** Asked on every call whether the user is active; without it the policy's own users decide. */
@@ -92,8 +97,9 @@ export interface Countersign {
   inbox(input: InboxInput): Promise<readonly InboxEntry[]>;
   /** Which of these tools the policy governs in a tenant, and which it does not. */
   inventory(tenant: string, tools: readonly InventoryTool[]): Inventory;
+  readonly credentials: Credentials;
   readonly ledger: Ledger;
-  /** Expires approvals and sweeps leases; run it by a timer or cron. Nothing depends on it for safety. */
+  /** Expires approvals, sweeps leases and rotates credentials; run it by a timer or cron. Nothing depends on it for safety. */
   maintain(): Promise<Maintained>;
   close(): Promise<void>;
 }
@@ -118,6 +124,7 @@ export function createCountersign(options: CountersignOptions): Countersign {
   requireOptions(options);
   const { store } = options;
   const runtime = createRuntime(options);
+  const credentials = createCredentials(runtime, options.rotation);
   const gates = new WeakMap<object, Gate>();
   const newRun = (): string => `run_${randomBytes(16).toString('base64url')}`;
   const owner: PrincipalOwner = {
@@ -147,8 +154,9 @@ export function createCountersign(options: CountersignOptions): Countersign {
     worker: (workerOptions) => createWorker(runtime, owner, workerOptions),
     inbox: (input) => readInbox(runtime, input),
     inventory: (tenant, tools) => inventory(options.policy, tenant, tools),
+    credentials,
     ledger,
-    maintain: () => maintain(runtime),
+    maintain: () => maintain(runtime, credentials),
     close: () => store.close(),
   };
 }
@@ -180,6 +188,7 @@ function createRuntime(options: CountersignOptions): Runtime {
     clock,
     asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
     leases: createLeases({ providers, clock: () => clock.now(), timeoutMs: credentialTimeoutMs }),
+    budgets: createBudgets({ store, clock: () => clock.now() }),
     providers,
     credentialTimeoutMs,
     telemetry: createTelemetry(audit.telemetry),

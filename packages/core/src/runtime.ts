@@ -4,6 +4,7 @@
  */
 import type { VoteVerifier } from './approve/votes.ts';
 import type { Asked } from './authorize/ask.ts';
+import type { Budgets } from './lease/budget.ts';
 import type { CredentialProvider } from './lease/lease.ts';
 import type { Leases } from './lease/lease-manager.ts';
 import type { Clock } from './record/clock.ts';
@@ -21,6 +22,7 @@ export interface Runtime {
   readonly clock: Clock;
   readonly asked: Asked;
   readonly leases: Leases;
+  readonly budgets: Budgets;
   readonly providers: readonly CredentialProvider[];
   readonly credentialTimeoutMs: number;
   readonly telemetry: Telemetry;

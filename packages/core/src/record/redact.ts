@@ -3,6 +3,7 @@
  * values, no secrets, and no more than a few kilobytes.
  * @module
  */
+import { namesSecret, secretForms } from './secret-forms.ts';
 
 const maxString = 256;
 const maxCharacters = 4096;
@@ -12,31 +13,8 @@ const containerCost = 3;
 const redacted = '[redacted]';
 const truncated = '[truncated]';
 
-/** Compared with a key in lower case without separators. Too much is hidden rather than too little. */
-const secretKeyParts = [
-  'password',
-  'passwd',
-  'passphrase',
-  'secret',
-  'token',
-  'apikey',
-  'accesskey',
-  'privatekey',
-  'signingkey',
-  'authorization',
-  'credential',
-  'cookie',
-  'sessionid',
-  'bearer',
-  'connectionstring',
-];
-const secretKeys = new Set(['auth', 'jwt', 'pwd', 'pass', 'pin', 'otp', 'totp', 'cvv', 'cvc', 'sid', 'signature']);
 /** Members that name what stands beside them in `value`, as in a list of headers. */
 const namingKeys = ['name', 'key', 'header'];
-
-/** Secrets known by their form, wherever they stand. Each alternative is linear on the short text it is used on. */
-const secretForms =
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|sk-|hvs\.|AKIA|ASIA)[\w.-]{12,}|\beyJ[\w-]{8,}\.[\w.-]*|\b(?:Bearer|Basic) [\w.~+/=-]{8,}|(?<=:\/\/[^\s/:@]{0,64}:)[^\s/@]+(?=@)/gi;
 
 interface Budget {
   characters: number;
@@ -80,27 +58,18 @@ function redactArray(values: readonly unknown[], depth: number, budget: Budget):
 function redactObject(value: Record<string, unknown>, depth: number, budget: Budget): unknown {
   const copy: [string, unknown][] = [];
   const keys = Object.keys(value);
-  const namesSecret = namingKeys.some((key) => keys.includes(key) && looksSecret(value[key]));
+  const besideSecret = namingKeys.some((key) => keys.includes(key) && namesSecret(value[key]));
   for (const key of keys) {
     if (budget.characters <= 0) {
       copy.push(['…', `[${keys.length - copy.length} more]`]);
       break;
     }
     const shownKey = spend(redactText(key), budget);
-    const hide = looksSecret(key) || (namesSecret && key === 'value');
+    const hide = namesSecret(key) || (besideSecret && key === 'value');
     copy.push([shownKey, hide ? spend(redacted, budget) : redactValue(value[key], depth + 1, budget)]);
   }
   // Defines members instead of assigning them: a member named __proto__ stays one.
   return Object.fromEntries(copy);
-}
-
-function looksSecret(key: unknown): boolean {
-  if (typeof key !== 'string') return false;
-  const plain = key
-    .slice(0, maxString)
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]/g, '');
-  return secretKeys.has(plain) || secretKeyParts.some((part) => plain.includes(part));
 }
 
 function redactText(text: string): string {
