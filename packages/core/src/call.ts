@@ -61,6 +61,7 @@ export type ReasonCode =
   | 'approval_unverified'
   | 'approval_consumed'
   | 'too_many_pending'
+  | 'held'
   | 'credential_unavailable'
   | 'ledger_unavailable';
 

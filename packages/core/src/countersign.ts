@@ -208,7 +208,7 @@ async function readInbox(
   const key = await runtime.sealer.subject(tenant, user);
   const calls = await runtime.store.settledAsynchronous(tenant, requireId('run', run));
   return calls
-    .filter((call) => call.user === user)
+    .filter((call) => call.subject === key.pseudonym)
     .map((call) => {
       const codec = findTool(tools, call.tool)?.codec ?? plainCodec;
       const { outcome = { status: 'failed' }, settledAt = 0 } = call;

@@ -34,7 +34,8 @@ export async function openContext(runtime: Runtime, principal: Principal, run: s
 
 /** The call as spans name it. */
 export function traced(context: GateContext, call: PreparedCall): TracedCall {
-  const { tenant, agent, delegation, run, user, tool, key } = call.facts;
+  const { tenant, agent, delegation, run, tool, key } = call.facts;
+  const { user } = context.principal;
   const { callId } = call;
   return { tenant, agent, delegation, run, user, tool, callId, callKey: key, pseudonym: context.key.pseudonym };
 }

@@ -91,7 +91,7 @@ async function admit(
   let prepared: PreparedCall | undefined;
   try {
     context = await identify();
-    prepared = prepareCall(context.principal, context.run, call);
+    prepared = prepareCall(context, call);
     if (options.signal?.aborted === true) throw denied('call_aborted', { callKey: prepared.facts.key });
     return await admitPrepared(context, prepared, options);
   } catch (error) {
@@ -136,7 +136,7 @@ async function check(identify: Identify, call: ToolCall, options: CheckOptions =
   let prepared: PreparedCall | undefined;
   try {
     context = await identify();
-    prepared = prepareCall(context.principal, context.run, call);
+    prepared = prepareCall(context, call);
     const decision = await authorize(context, prepared);
     if (decision.verdict !== 'review') {
       if (options.pauses === true) await recordSeen(context, prepared, decision);

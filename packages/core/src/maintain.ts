@@ -48,7 +48,8 @@ async function expireApprovals({ store, sealer, recorder, clock }: Runtime): Pro
     try {
       const approval = await store.approval(tenant, id);
       if (approval === undefined) continue;
-      const key = await sealer.subject(tenant, approval.call.user);
+      const key = await sealer.bySubject(tenant, approval.call.subject);
+      if (key === undefined) continue;
       const records = [recorder.draft(approvalEvent(approval, 'expired'), key)];
       if (await store.transition({ tenant, approval: id, to: 'expired', now, records })) count += 1;
     } catch {

@@ -39,6 +39,7 @@ const messages: Readonly<Record<ReasonCode, string>> = {
   approval_unverified: 'The approval of this call could not be verified, so it was not run.',
   approval_consumed: 'The approval of this call was used before, so it was not run again.',
   too_many_pending: 'Too many calls of this run wait for approval, so this one was not filed.',
+  held: notPermitted,
   credential_unavailable: 'The credential for this call could not be obtained, so it was not run.',
   ledger_unavailable: notNow,
 };

@@ -17,7 +17,6 @@ export function approvalEvent(
     kind: 'approval',
     event,
     tenant: call.tenant,
-    user: call.user,
     agent: call.agent,
     delegation: call.delegation,
     run: call.run,

@@ -28,6 +28,7 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
   const lapsed = approval.state === 'pending' && approval.expiresAt <= now;
   return {
     ...describe(approval),
+    requester: key.user,
     state: lapsed ? 'expired' : approval.state,
     arguments: text,
     digest: approval.digest,
@@ -50,7 +51,7 @@ function describe(approval: StoredApproval): Omit<ApprovalView, 'arguments' | 'd
   return {
     ...{ id, state, mode, capability, risk, policyVersion, createdAt, expiresAt },
     tenant: call.tenant,
-    requester: call.user,
+    requester: '[unreadable]',
     agent: call.agent,
     delegation: call.delegation,
     run: call.run,

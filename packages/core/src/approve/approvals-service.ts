@@ -3,7 +3,7 @@
  * shows what would run, and signs the vote. It may, and outside development should, run apart from the agents.
  * @module
  */
-import { ApprovalConflict, ApprovalNotFound, ApproverError } from '../errors.ts';
+import { ApprovalConflict, ApprovalNotFound, ApproverError, KeyError } from '../errors.ts';
 import type { Clock } from '../record/clock.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { Sealer, SubjectKey } from '../record/sealing.ts';
@@ -60,7 +60,8 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
 
   /** @throws ApprovalConflict when the stored request is not what its digest says */
   async function open(approval: StoredApproval): Promise<{ readonly view: ApprovalView; readonly key: SubjectKey }> {
-    const key = await sealer.subject(approval.call.tenant, approval.call.user);
+    const key = await sealer.bySubject(approval.call.tenant, approval.call.subject);
+    if (key === undefined) throw new KeyError('the key of the requester was erased', { erased: true });
     return { view: viewApproval(approval, key, options.clock.now()), key };
   }
 
@@ -94,6 +95,7 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
       const result = await store.vote({
         vote,
         digest: input.digest,
+        subject: sealer.pseudonym(approver.tenant, approver.id),
         transition: input.verdict === 'approve' ? 'approved' : 'rejected',
         now: vote.time,
         records: [options.recorder.draft(voteEvent(approval, approver, input), key)],
@@ -144,6 +146,8 @@ function recorded(result: VoteResult, approval: StoredApproval): StoredApproval 
       throw new ApprovalNotFound(`no approval ${approval.id}`);
     case 'requester':
       throw new ApproverError('the requester of a call cannot decide on it');
+    case 'already_voted':
+      throw new ApprovalConflict('this approver has voted before');
     case 'digest_mismatch':
       throw digestMismatch();
     case 'expired':

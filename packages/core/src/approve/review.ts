@@ -152,7 +152,7 @@ export function approved(context: GateContext, call: PreparedCall, approval: Sto
     case 'approved':
       if (digestApproval(call.facts, approval) !== approval.digest)
         throw denied('approval_unverified', { ...refer, detail: 'the approval is for another call' });
-      if (context.runtime.approvals?.verifier.approves(approval, call.facts) !== true)
+      if (context.runtime.approvals?.verifier.approves(approval, context.principal) !== true)
         throw denied('approval_unverified', { ...refer, detail: 'no valid signed vote' });
       return approval;
     case 'pending': {

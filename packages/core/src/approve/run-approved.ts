@@ -3,7 +3,7 @@
  * @module
  */
 import type { Outcome, ToolIdentity } from '../call.ts';
-import { ApprovalConflict, ApprovalNotFound, PrincipalError } from '../errors.ts';
+import { ApprovalConflict, ApprovalNotFound, KeyError, PrincipalError } from '../errors.ts';
 import { prepareArguments, restoreArguments } from '../execute/arguments.ts';
 import type { ResultCodec } from '../execute/codec.ts';
 import { digestArguments, digestCall } from '../execute/digest.ts';
@@ -33,6 +33,11 @@ export interface RunnableTool {
 /** By name: tools that an adapter guarded, whose own types do not show that they carry {@link runnable}, or a `RunnableTool`. */
 export type RunnableTools = Readonly<Record<string, RunnableTool | object>>;
 
+/** What was approved, and for whom. */
+export interface ApprovedRequest extends StoredApproval {
+  readonly user: string;
+}
+
 export interface RunOptions {
   readonly tools: RunnableTools;
   /** The principal of the request, supplied anew. Default: made from the signed approval, and decided on again. */
@@ -45,14 +50,15 @@ export interface ApprovalRuns {
    * @throws ApprovalNotFound, or ApprovalConflict when the call waits in its framework and must be resumed there
    */
   run(id: string, options: RunOptions): Promise<Outcome>;
-  get(id: string): Promise<StoredApproval | undefined>;
+  /** @throws KeyError when the user was erased */
+  get(id: string): Promise<ApprovedRequest | undefined>;
 }
 
 export function createApprovalRuns(runtime: Runtime, owner: PrincipalOwner): ApprovalRuns {
   return {
-    get: async (id) => runtime.store.approval(tenantOfApproval(id), id),
+    get: (id) => findRequest(runtime, id),
     async run(id, options) {
-      const approval = await runtime.store.approval(tenantOfApproval(id), id);
+      const approval = await findRequest(runtime, id);
       if (approval === undefined) throw new ApprovalNotFound(`no approval ${id}`);
       if (options.principal !== undefined && ownerOf(options.principal) !== owner) {
         throw new PrincipalError('running an approved call needs a principal made by countersign.principal()');
@@ -65,9 +71,17 @@ export function createApprovalRuns(runtime: Runtime, owner: PrincipalOwner): App
   };
 }
 
+async function findRequest({ store, sealer }: Runtime, id: string): Promise<ApprovedRequest | undefined> {
+  const approval = await store.approval(tenantOfApproval(id), id);
+  if (approval === undefined) return undefined;
+  const key = await sealer.bySubject(approval.call.tenant, approval.call.subject);
+  if (key === undefined) throw new KeyError('the key of the requester was erased', { erased: true });
+  return { ...approval, user: key.user };
+}
+
 /** The principal of an approval. Its fields are under the signed digest, and the policy decides on them again. */
-function principalOf(approval: StoredApproval, owner: PrincipalOwner): Principal {
-  const { tenant, user, agent, delegation } = approval.call;
+function principalOf({ call, user }: ApprovedRequest, owner: PrincipalOwner): Principal {
+  const { tenant, agent, delegation } = call;
   const [outermost, ...inner] = [...delegation, agent];
   return inner.reduce(delegatePrincipal, createPrincipal({ tenant, user, agent: outermost }, owner));
 }
@@ -114,7 +128,8 @@ function restoreCall(context: GateContext, approval: StoredApproval): PreparedCa
   const { principal, key } = context;
   const { call } = approval;
   const refuse = (detail: string): Stop => denied('approval_unverified', { callKey: call.key, detail });
-  if (!samePrincipal(principal, call)) throw refuse('the principal is not the one the call was filed for');
+  if (!samePrincipal(principal, call) || key.pseudonym !== call.subject)
+    throw refuse('the principal is not the one the call was filed for');
   const text = key.open(approval.sealedArguments, argumentsContext(approval.id));
   const prepared = prepareArguments(restoreArguments(text));
   const argumentsDigest = digestArguments(prepared.canonical);
@@ -124,7 +139,7 @@ function restoreCall(context: GateContext, approval: StoredApproval): PreparedCa
 }
 
 function samePrincipal(principal: Principal, call: CallFacts): boolean {
-  const { tenant, user, agent, delegation } = principal;
+  const { tenant, agent, delegation } = principal;
   const chain = [...delegation, agent].join('/');
-  return tenant === call.tenant && user === call.user && chain === [...call.delegation, call.agent].join('/');
+  return tenant === call.tenant && chain === [...call.delegation, call.agent].join('/');
 }

@@ -6,7 +6,7 @@
 import { createHash, createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { KeyError } from '../errors.ts';
 import { keyBytes } from '../key-bytes.ts';
-import type { CallFacts, StoredApproval, Vote } from '../store/store.ts';
+import type { StoredApproval, Vote } from '../store/store.ts';
 
 type VoteContent = Pick<Vote, 'tenant' | 'approval' | 'approver' | 'verdict' | 'time'>;
 
@@ -64,7 +64,7 @@ function keyFromSeed(seed: Uint8Array): KeyObject {
 
 export interface VoteVerifier {
   /** Whether the votes of an approval, counted by their signatures alone, approve it for this tenant and requester. */
-  approves(approval: StoredApproval, call: Pick<CallFacts, 'tenant' | 'user'>): boolean;
+  approves(approval: StoredApproval, requester: { readonly tenant: string; readonly user: string }): boolean;
 }
 
 /** @throws KeyError unless every key is an Ed25519 public key (PEM or KeyObject). */

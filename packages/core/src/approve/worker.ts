@@ -7,16 +7,16 @@ import type { Outcome } from '../call.ts';
 import type { Principal } from '../identify/principal.ts';
 import type { PrincipalOwner } from '../process-state.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Store, StoredApproval } from '../store/store.ts';
-import { createApprovalRuns, findTool, type RunnableTools } from './run-approved.ts';
+import type { Store } from '../store/store.ts';
+import { createApprovalRuns, findTool, type ApprovedRequest, type RunnableTools } from './run-approved.ts';
 
 export interface WorkerOptions {
   readonly tools: RunnableTools;
   /** Supplies the principal anew, or refuses by answering `undefined`. Default: the one of the signed approval. */
-  readonly principalFor?: (approval: StoredApproval) => Principal | undefined | Promise<Principal | undefined>;
+  readonly principalFor?: (approval: ApprovedRequest) => Principal | undefined | Promise<Principal | undefined>;
   /** Told about each call whose body was entered here. */
   readonly onSettled?: (settled: {
-    readonly approval: StoredApproval;
+    readonly approval: ApprovedRequest;
     readonly outcome: Outcome;
   }) => void | Promise<void>;
   /** Calls that may run at once. Default 10. */
@@ -43,7 +43,7 @@ export function createWorker(runtime: Runtime, owner: PrincipalOwner, options: W
   const running = new Set<string>();
   const concurrency = options.concurrency ?? defaultConcurrency;
 
-  async function runOne(approval: StoredApproval): Promise<boolean> {
+  async function runOne(approval: ApprovedRequest): Promise<boolean> {
     const principal = await options.principalFor?.(approval);
     if (options.principalFor !== undefined && principal === undefined) return false;
     const { tools } = options;
@@ -53,11 +53,11 @@ export function createWorker(runtime: Runtime, owner: PrincipalOwner, options: W
     return ran;
   }
 
-  async function runUnlessRunning(tenant: string, id: string): Promise<boolean> {
+  async function runUnlessRunning(id: string): Promise<boolean> {
     if (running.has(id)) return false;
     running.add(id);
     try {
-      const approval = await runtime.store.approval(tenant, id);
+      const approval = await runs.get(id);
       // A worker without this tool leaves the call to one that has it; nobody with it means that it expires.
       if (approval === undefined || findTool(options.tools, approval.call.tool) === undefined) return false;
       return await runOne(approval);
@@ -76,7 +76,7 @@ export function createWorker(runtime: Runtime, owner: PrincipalOwner, options: W
     let count = 0;
     const next = found.values();
     const lane = async (): Promise<void> => {
-      for (const { tenant, id } of next) if (await runUnlessRunning(tenant, id)) count += 1;
+      for (const { id } of next) if (await runUnlessRunning(id)) count += 1;
     };
     const lanes = Math.max(0, concurrency - running.size);
     await Promise.all(Array.from({ length: lanes }, lane));

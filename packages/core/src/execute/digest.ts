@@ -40,7 +40,7 @@ export function digestCall(principal: Principal, slot: string, tool: ToolIdentit
 export function digestApproval(call: CallFacts, approval: Omit<NewApproval, 'digest' | 'sealedArguments'>): string {
   const fields = [
     'countersign/approval/1',
-    ...[call.tenant, call.user, call.agent, call.delegation, call.run],
+    ...[call.tenant, call.subject, call.agent, call.delegation, call.run],
     ...[call.tool.name, call.tool.source, call.tool.schemaDigest ?? null, call.key, call.argumentsDigest],
     ...[approval.id, approval.ruleDigest, approval.capability, approval.risk, approval.mode, approval.expiresAt],
   ];

@@ -28,8 +28,15 @@ export function callSlot(
 
 const maxNameLength = 256;
 
+/** Whose call it is. */
+interface CallOwner {
+  readonly principal: Principal;
+  readonly run: string;
+  readonly key: { readonly pseudonym: string };
+}
+
 /** @throws ArgumentsError when the call has no id, no name, or arguments that cannot be digested. */
-export function prepareCall(principal: Principal, run: string, call: ToolCall): PreparedCall {
+export function prepareCall({ principal, run, key }: CallOwner, call: ToolCall): PreparedCall {
   requireText('call id', call.callId);
   requireText('step', call.step);
   requireText('tool name', call.tool.name);
@@ -46,7 +53,7 @@ export function prepareCall(principal: Principal, run: string, call: ToolCall): 
     facts: {
       tenant: principal.tenant,
       run,
-      user: principal.user,
+      subject: key.pseudonym,
       agent: principal.agent,
       delegation: principal.delegation,
       tool,

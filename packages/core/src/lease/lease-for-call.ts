@@ -34,7 +34,7 @@ export async function leaseForCall(claimed: Claimed, signal?: AbortSignal): Prom
       callKey: facts.key,
       idempotencyKey: facts.key,
       tenant: facts.tenant,
-      user: facts.user,
+      user: claimed.context.principal.user,
       agent: facts.agent,
       run: facts.run,
       tool: facts.tool.name,
@@ -93,8 +93,9 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
   throw new Stop({ status: 'failed', error: result.error, message, replayed: false, callKey }, { recorded: true });
 }
 
-function leaseFacts({ call, rule }: Claimed): LeaseFacts {
-  const { tenant, user, agent, run, key, tool, argumentsDigest } = call.facts;
+function leaseFacts({ context, call, rule }: Claimed): LeaseFacts {
+  const { user } = context.principal;
+  const { tenant, agent, run, key, tool, argumentsDigest } = call.facts;
   return { tenant, user, agent, run, callKey: key, tool: tool.name, capability: rule.capability, argumentsDigest };
 }
 

@@ -12,7 +12,6 @@ export function callEvent(call: CallFacts, kind: RecordEvent['kind'], event: str
     kind,
     event,
     tenant: call.tenant,
-    user: call.user,
     agent: call.agent,
     delegation: call.delegation,
     run: call.run,

@@ -63,7 +63,6 @@ function malformedEvent(context: GateContext, call: ToolCall | Filed | undefined
     kind: 'decision',
     event: 'deny',
     tenant: principal.tenant,
-    user: principal.user,
     agent: principal.agent,
     delegation: principal.delegation,
     run,

@@ -15,7 +15,6 @@ export interface RecordEvent {
   /** What happened within the kind, e.g. `approved`, `issued`, `revoked`, `completed`. */
   readonly event: string;
   readonly tenant: string;
-  readonly user?: string;
   readonly agent?: string;
   /** Agents above this one, outermost first. */
   readonly delegation?: readonly string[];

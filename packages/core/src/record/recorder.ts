@@ -17,6 +17,7 @@ import { redactArguments } from './redact.ts';
 /** A `SubjectKey`, or the key of a tenant for records of administration. */
 export interface RecordKey {
   readonly pseudonym?: string;
+  readonly user?: string;
   seal(plaintext: string, context: string): string;
 }
 
@@ -53,7 +54,7 @@ export function createRecorder({ clock }: { clock: Clock }): Recorder {
       if (!kinds.has(kind)) throw new LedgerError(`unknown kind of record: ${String(kind)}`);
       const time = clock.now();
       const id = `rec_${time.toString(16).padStart(12, '0')}${nextIdBytes().toString('hex')}`;
-      const part = sealedPart(event, nextSalt);
+      const part = sealedPart(event, key?.user, nextSalt);
       const body = recordBody(event, id, time, key?.pseudonym, part, sealPart(event, id, part, key));
       const draft = {
         id,
@@ -112,12 +113,12 @@ function recordBody(
   };
 }
 
-function sealedPart(event: RecordEvent, nextSalt: () => Buffer): SealedPart {
+function sealedPart(event: RecordEvent, user: string | undefined, nextSalt: () => Buffer): SealedPart {
   const argumentsDigest = text('argumentsDigest', event.argumentsDigest);
   const resultDigest = text('resultDigest', event.resultDigest);
   const hasDigest = argumentsDigest !== undefined || resultDigest !== undefined;
   return {
-    user: namesUser.has(event.kind) ? text('user', event.user) : undefined,
+    user: namesUser.has(event.kind) ? text('user', user) : undefined,
     approver: text('approver', event.approver),
     detail: text('detail', event.detail, maxDetail),
     argumentsDigest,

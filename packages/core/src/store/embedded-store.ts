@@ -2,7 +2,7 @@
  * A {@link Store} over the tables of a driver in this process.
  * @module
  */
-import { createOperations } from './operations.ts';
+import { createOperations, type Operations } from './operations.ts';
 import { createChain, newWriter } from '../record/chain.ts';
 import type { Durability, Store, SystemStore } from './store.ts';
 import type { Tables } from './tables.ts';
@@ -56,14 +56,17 @@ export function embeddedStore({ durability, tables, createRunner }: Embedded): S
         ? read(() => tables.subjects.find(tenant, subject))
         : write(() => operations.keepSubjectKey(tenant, subject, candidate)),
     eraseSubject: (tenant, subject, records) => write(() => operations.eraseSubject(tenant, subject, records)),
-    system: systemStore(tables, () => operations.newEpoch(), { read, write }),
+    entry: (tenant, kind, id) => read(() => tables.entries.find(tenant, kind, id)),
+    entries: (tenant, kind, filter = {}) => read(() => tables.entries.list(tenant, kind, filter)),
+    putEntry: (input) => write(() => operations.putEntry(input)),
+    system: systemStore(tables, operations, { read, write }),
     close,
   };
 }
 
 function systemStore(
   tables: Tables,
-  newEpoch: () => number,
+  operations: Operations,
   { read, write }: Pick<Runner, 'read' | 'write'>,
 ): SystemStore {
   return {
@@ -72,7 +75,8 @@ function systemStore(
     runnableApprovals: (input) => read(() => tables.approvals.runnable({ ...input, epoch: tables.epoch() })),
     openLeases: (before, limit) => read(() => tables.leases.open(before, limit)),
     epoch: () => read(() => tables.epoch()),
-    newEpoch: () => write(newEpoch),
+    newEpoch: () => write(() => operations.newEpoch()),
     latestTime: () => read(() => tables.records.latestTime()),
+    prune: (input) => write(() => operations.prune(input)),
   };
 }

@@ -5,8 +5,17 @@
 import { StoreError } from '../errors.ts';
 import type { StoredRecord } from '../record/record.ts';
 import { maxRows } from './row-limit.ts';
-import type { CallFacts, RecordFilter, StoredApproval, StoredLease } from './store.ts';
-import type { ApprovalTable, CallRow, CallTable, LeaseTable, RecordTable, SubjectTable, Tables } from './tables.ts';
+import type { CallFacts, RecordFilter, StoredApproval, StoredEntry, StoredLease } from './store.ts';
+import type {
+  ApprovalTable,
+  CallRow,
+  CallTable,
+  EntryTable,
+  LeaseTable,
+  RecordTable,
+  SubjectTable,
+  Tables,
+} from './tables.ts';
 
 interface TenantRows {
   readonly calls: Map<string, CallRow>;
@@ -14,6 +23,7 @@ interface TenantRows {
   readonly leases: Map<string, StoredLease>;
   readonly chains: Map<string, StoredRecord[]>;
   readonly subjects: Map<string, string>;
+  readonly entries: Map<string, StoredEntry>;
 }
 
 const noRows = (): TenantRows => ({
@@ -22,6 +32,7 @@ const noRows = (): TenantRows => ({
   leases: new Map(),
   chains: new Map(),
   subjects: new Map(),
+  entries: new Map(),
 });
 
 export interface UndoLog {
@@ -82,8 +93,11 @@ export function memoryTables(log: UndoLog): Tables {
     leases: leaseTable(memory),
     records: recordTable(memory),
     subjects: subjectTable(memory),
+    entries: entryTable(memory),
     tenants() {
-      const used = memory.all().filter(([, rows]) => rows.calls.size + rows.chains.size + rows.subjects.size > 0);
+      const used = memory
+        .all()
+        .filter(([, rows]) => rows.calls.size + rows.chains.size + rows.subjects.size + rows.entries.size > 0);
       return used.map(([tenant]) => tenant).toSorted(byText);
     },
     epoch: () => epoch,
@@ -172,13 +186,13 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
       const approval = require(vote.tenant, vote.approval);
       change({ ...approval, votes: [...approval.votes, { ...vote }] });
     },
-    countPending({ tenant, run, user }, now, epoch) {
+    countPending({ tenant, run, subject }, now, epoch) {
       const open = oldestFirst(tenant).filter(
         (approval) => approval.state === 'pending' && approval.expiresAt > now && approval.epoch === epoch,
       );
       return {
         ofRun: open.filter(({ call }) => call.run === run).length,
-        ofUser: open.filter(({ call }) => call.user === user).length,
+        ofUser: open.filter(({ call }) => call.subject === subject).length,
       };
     },
     expired(now, limit) {
@@ -244,10 +258,33 @@ function recordTable({ of, for: rowsFor, log, all }: Memory): RecordTable {
     head,
     heads: (tenant) => chainsOf(tenant).flatMap(([writer]) => head(tenant, writer) ?? []),
     writers: (tenant) => chainsOf(tenant).map(([writer]) => writer),
+    prune(tenant, writer, through) {
+      const chain = of(tenant).chains.get(writer) ?? [];
+      const removed = chain.splice(0, chain.filter(({ seq }) => seq <= through).length);
+      log.push(() => void chain.unshift(...removed));
+      return removed.length;
+    },
     latestTime: (tenant) =>
       tenant === undefined ? Math.max(0, ...all().map(([each]) => latestOf(each))) : latestOf(tenant),
   };
 }
+
+function entryTable({ of, for: rowsFor, put }: Memory): EntryTable {
+  const place = (kind: string, id: string) => JSON.stringify([kind, id]);
+  return {
+    find: (tenant, kind, id) => of(tenant).entries.get(place(kind, id)),
+    list(tenant, kind, { after, limit }) {
+      return [...of(tenant).entries.values()]
+        .filter((entry) => entry.kind === kind && (after === undefined || byBytes(entry.id, after) > 0))
+        .toSorted((left, right) => byBytes(left.id, right.id))
+        .slice(0, maxRows(limit ?? 100));
+    },
+    put: (entry) => put(rowsFor(entry.tenant).entries, place(entry.kind, entry.id), { ...entry }),
+    remove: (tenant, kind, id) => put(rowsFor(tenant).entries, place(kind, id), undefined),
+  };
+}
+
+const byBytes = (left: string, right: string): number => Buffer.compare(Buffer.from(left), Buffer.from(right));
 
 function matches({ call, kind, since, until, afterSeq }: RecordFilter): (record: StoredRecord) => boolean {
   return (record) =>

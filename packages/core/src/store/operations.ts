@@ -5,6 +5,7 @@
  */
 import { StoreError } from '../errors.ts';
 import type { Chain } from '../record/chain.ts';
+import { createRandomPool } from '../record/random-pool.ts';
 import type { RecordDraft } from '../record/record.ts';
 import { refuseGrant, type ClaimRefusal } from './grant.ts';
 import type {
@@ -14,6 +15,8 @@ import type {
   ClaimResult,
   ObserveInput,
   ObserveResult,
+  PruneInput,
+  PutEntryInput,
   ReleaseInput,
   SettleInput,
   Store,
@@ -36,6 +39,8 @@ export interface Operations {
   append(tenant: string, drafts: readonly RecordDraft[]): void;
   keepSubjectKey(tenant: string, subject: string, candidate: string): string;
   eraseSubject(tenant: string, subject: string, drafts: readonly RecordDraft[]): void;
+  putEntry(input: PutEntryInput): string | undefined;
+  prune(input: PruneInput): number;
   newEpoch(): number;
 }
 
@@ -91,6 +96,8 @@ export function createOperations(tables: Tables, chain: Chain): Operations {
       subjects.remove(tenant, subject);
       append(tenant, drafts);
     },
+    putEntry: (input) => putEntry(context, input),
+    prune: (input) => prune(context, input),
     newEpoch() {
       const epoch = tables.epoch() + 1;
       tables.setEpoch(epoch);
@@ -98,6 +105,9 @@ export function createOperations(tables: Tables, chain: Chain): Operations {
     },
   };
 }
+
+const nextVersion = createRandomPool(12);
+const newVersion = (): string => nextVersion().toString('base64url');
 
 interface Context {
   readonly tables: Tables;
@@ -164,6 +174,7 @@ function claim({ tables, append }: Context, input: ClaimInput): ClaimResult {
     }
     if (row.call.state === 'claimed' && !input.idempotent) return { status: 'unsettled' };
   }
+  if (isHeld(tables, call)) return { status: 'refused', code: 'held' };
   const code = refuseClaim(tables, input, row);
   if (code !== undefined) return { status: 'refused', code };
 
@@ -193,6 +204,37 @@ function refuseClaim(tables: Tables, input: ClaimInput, row: CallRow | undefined
   return unknown ? 'earlier_outcome_unknown' : undefined;
 }
 
+/** On hold: nobody's call is claimed, whatever was approved before. */
+function isHeld({ entries }: Tables, { tenant, subject, agent, delegation }: CallFacts): boolean {
+  const chain = [...delegation, agent].map((each) => `agent:${each}`);
+  return ['tenant', `subject:${subject}`, ...chain].some((id) => entries.find(tenant, 'hold', id) !== undefined);
+}
+
+function putEntry({ tables, append }: Context, input: PutEntryInput): string | undefined {
+  const { tenant, kind, id, expected, value, now, records } = input;
+  const stored = tables.entries.find(tenant, kind, id);
+  if (stored?.version !== expected) return undefined;
+  const version = value === undefined ? '' : newVersion();
+  if (value !== undefined) tables.entries.put({ tenant, kind, id, version, value, updatedAt: now });
+  else if (stored !== undefined) tables.entries.remove(tenant, kind, id);
+  append(tenant, records);
+  return version;
+}
+
+function prune({ tables, append }: Context, { tenant, writer, through, entry, now, records }: PruneInput): number {
+  const head = tables.records.head(tenant, writer);
+  if (head === undefined || !Number.isSafeInteger(through) || through < 1 || through >= head.seq) {
+    throw new StoreError(
+      `records up to ${through} cannot go: this chain ends at ${head?.seq ?? 0}, and its newest stays`,
+    );
+  }
+  const version = newVersion();
+  tables.entries.put({ tenant, kind: 'segment', ...entry, version, updatedAt: now });
+  const removed = tables.records.prune(tenant, writer, through);
+  append(tenant, records);
+  return removed;
+}
+
 function release({ tables, append }: Context, input: ReleaseInput): void {
   const { call, approval, closedLeases, records } = input;
   const row = tables.calls.inSlot(call);
@@ -211,8 +253,9 @@ function release({ tables, append }: Context, input: ReleaseInput): void {
   append(call.tenant, records);
 }
 
-function vote({ tables, append }: Context, { vote: cast, digest, transition, now, records }: VoteInput): VoteResult {
-  if ((cast.verdict === 'approve') !== (transition === 'approved')) {
+function vote({ tables, append }: Context, input: VoteInput): VoteResult {
+  const { vote: cast, digest, subject, transition, now, records } = input;
+  if (transition !== undefined && (cast.verdict === 'approve') !== (transition === 'approved')) {
     throw new StoreError(`a vote to ${cast.verdict} cannot make an approval ${transition}`);
   }
   const { tenant, approval: id } = cast;
@@ -224,11 +267,14 @@ function vote({ tables, append }: Context, { vote: cast, digest, transition, now
   if (!(latest < approval.expiresAt) || approval.epoch !== tables.epoch())
     return { status: 'refused', code: 'expired' };
   if (approval.digest !== digest) return { status: 'refused', code: 'digest_mismatch' };
-  if (approval.call.user === cast.approver) return { status: 'refused', code: 'requester' };
+  if (approval.call.subject === subject) return { status: 'refused', code: 'requester' };
+  if (approval.votes.some(({ approver }) => approver === cast.approver))
+    return { status: 'refused', code: 'already_voted' };
   tables.approvals.addVote(cast);
-  tables.approvals.update(tenant, id, { state: transition, consumedAt: undefined });
+  const state = transition ?? approval.state;
+  if (transition !== undefined) tables.approvals.update(tenant, id, { state, consumedAt: undefined });
   append(tenant, records);
-  return { status: 'recorded', approval: { ...approval, state: transition, votes: [...approval.votes, cast] } };
+  return { status: 'recorded', approval: { ...approval, state, votes: [...approval.votes, cast] } };
 }
 
 /** The drafts that the ledger does not hold yet: a decision is written once per call key. */
@@ -267,12 +313,12 @@ function notClaimed(call: CallFacts, row: CallRow | undefined, wanted: string): 
 }
 
 /** The facts alone, copied: the caller's object may hold more, or change later. */
-function factsOf({ tenant, run, user, agent, delegation, tool, slot, key, argumentsDigest }: CallFacts): CallFacts {
+function factsOf({ tenant, run, subject, agent, delegation, tool, slot, key, argumentsDigest }: CallFacts): CallFacts {
   const { name, source, schemaDigest } = tool;
   return {
     tenant,
     run,
-    user,
+    subject,
     agent,
     delegation: [...delegation],
     tool: { name, source, ...(schemaDigest === undefined ? {} : { schemaDigest }) },

@@ -8,7 +8,7 @@ import { approvalFrom, integer, text, voteFrom, type Row } from './sqlite-rows.t
 import type { ApprovalTable } from './tables.ts';
 
 /** An approval with the facts of its call. */
-const selectApproval = `SELECT approvals.*, approvals.state AS approval_state, calls.key, calls.user, calls.agent,
+const selectApproval = `SELECT approvals.*, approvals.state AS approval_state, calls.key, calls.subject, calls.agent,
   calls.delegation, calls.tool, calls.source, calls.schema_digest, calls.arguments_digest
   FROM approvals JOIN calls USING (tenant, run, slot)`;
 const isOpen = `state IN ('pending', 'approved') AND consumed_at IS NULL`;
@@ -35,7 +35,7 @@ function prepareStatements(database: DatabaseSync) {
     addVote: database.prepare(`INSERT INTO votes (tenant, approval, approver, verdict, time, signature, key_id,
       sealed_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
     countPending: database.prepare(`SELECT count(*) FILTER (WHERE run = :run) AS of_run,
-      count(*) FILTER (WHERE user = :user) AS of_user FROM approvals JOIN calls USING (tenant, run, slot)
+      count(*) FILTER (WHERE subject = :subject) AS of_user FROM approvals JOIN calls USING (tenant, run, slot)
       WHERE tenant = :tenant AND expires_at > :now AND epoch = :epoch AND approvals.state = 'pending'`),
     expired: database.prepare(`SELECT tenant, id FROM approvals INDEXED BY approvals_open
       WHERE expires_at <= ? AND ${isOpen} ORDER BY expires_at, rowid LIMIT ?`),
@@ -91,8 +91,8 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
     addVote({ tenant, approval, approver, verdict, time, signature, keyId, sealedReason }) {
       statements.addVote.run(tenant, approval, approver, verdict, time, signature, keyId, sealedReason ?? null);
     },
-    countPending({ tenant, run, user }, now, epoch) {
-      const row = statements.countPending.get({ tenant, run, user, now, epoch }) ?? {};
+    countPending({ tenant, run, subject }, now, epoch) {
+      const row = statements.countPending.get({ tenant, run, subject, now, epoch }) ?? {};
       return { ofRun: integer(row, 'of_run'), ofUser: integer(row, 'of_user') };
     },
     expired: (now, limit) => statements.expired.all(now, maxRows(limit)).map(place),

@@ -11,7 +11,7 @@ const slotIs = 'tenant = ? AND run = ? AND slot = ?';
 function prepareStatements(database: DatabaseSync) {
   return {
     inSlot: database.prepare(`SELECT * FROM calls WHERE ${slotIs}`),
-    insert: database.prepare(`INSERT INTO calls (tenant, run, slot, key, user, agent, delegation, tool, source,
+    insert: database.prepare(`INSERT INTO calls (tenant, run, slot, key, subject, agent, delegation, tool, source,
     schema_digest, arguments_digest, state, decisions, approval, claimed_at, claim)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     update: database.prepare(
@@ -65,9 +65,9 @@ export function sqliteCalls(database: DatabaseSync): CallTable {
 
 /** In the order of the insert statement. */
 function columnsOf({ call, decisions }: CallRow): SQLInputValue[] {
-  const { tenant, run, slot, key, user, agent, tool } = call;
+  const { tenant, run, slot, key, subject, agent, tool } = call;
   return [
-    ...[tenant, run, slot, key, user, agent, JSON.stringify(call.delegation)],
+    ...[tenant, run, slot, key, subject, agent, JSON.stringify(call.delegation)],
     ...[tool.name, tool.source, tool.schemaDigest ?? null, call.argumentsDigest],
     ...[call.state, JSON.stringify(decisions), call.approval ?? null, call.claimedAt ?? null, call.claim ?? null],
   ];

@@ -44,6 +44,9 @@ function prepareStatements(database: DatabaseSync) {
       AND (:call IS NULL OR call = :call) AND (:kind IS NULL OR kind = :kind)
       AND (:since IS NULL OR time >= :since) AND (:until IS NULL OR time <= :until) ORDER BY id LIMIT :limit`),
     latestTime: database.prepare(`SELECT max(time) AS time FROM writers JOIN records ON records.id = (${lastOfChain})`),
+    allowPruning: database.prepare('INSERT INTO pruning (chain, through) VALUES (?, ?)'),
+    endPruning: database.prepare('DELETE FROM pruning'),
+    prune: database.prepare('DELETE FROM records WHERE id BETWEEN ? << 32 AND (? << 32) + ?'),
     latestTimeOf: database.prepare(
       `SELECT max(time) AS time FROM writers JOIN records ON records.id = (${lastOfChain}) WHERE writers.tenant = ?`,
     ),
@@ -73,6 +76,13 @@ export function sqliteRecords(database: DatabaseSync): RecordTable {
     },
     heads: (tenant) => statements.heads.all(tenant).map((row) => headFrom(tenant, row)),
     writers: (tenant) => statements.writers.all(tenant).map((row) => text(row, 'writer')),
+    prune(tenant, writer, through) {
+      const chain = chainOf(statements, tenant, writer);
+      statements.allowPruning.run(chain, through);
+      const { changes } = statements.prune.run(chain, chain, through);
+      statements.endPruning.run();
+      return Number(changes);
+    },
     latestTime(tenant) {
       const row = tenant === undefined ? statements.latestTime.get() : statements.latestTimeOf.get(tenant);
       return row === undefined || row['time'] === null ? 0 : integer(row, 'time');

@@ -4,7 +4,7 @@
  */
 import type { SQLOutputValue } from 'node:sqlite';
 import { StoreError } from '../errors.ts';
-import type { CallFacts, StoredApproval, StoredCall, StoredLease, Vote } from './store.ts';
+import type { CallFacts, StoredApproval, StoredCall, StoredEntry, StoredLease, Vote } from './store.ts';
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 
@@ -44,7 +44,7 @@ function factsFrom(row: Row): CallFacts {
   return {
     tenant: text(row, 'tenant'),
     run: text(row, 'run'),
-    user: text(row, 'user'),
+    subject: text(row, 'subject'),
     agent: text(row, 'agent'),
     delegation: texts(row, 'delegation'),
     tool: {
@@ -124,5 +124,16 @@ export function leaseFrom(row: Row): StoredLease {
     expiresAt: integer(row, 'expires_at'),
     state: oneOf(row, 'state'),
     ...(sealedHandle === undefined ? {} : { sealedHandle }),
+  };
+}
+
+export function entryFrom(row: Row): StoredEntry {
+  return {
+    tenant: text(row, 'tenant'),
+    kind: oneOf(row, 'kind'),
+    id: text(row, 'id'),
+    version: text(row, 'version'),
+    value: text(row, 'value'),
+    updatedAt: integer(row, 'updated_at'),
   };
 }

@@ -22,7 +22,7 @@ CREATE TABLE calls (
   run TEXT NOT NULL,
   slot TEXT NOT NULL,
   key TEXT NOT NULL,
-  user TEXT NOT NULL,
+  subject TEXT NOT NULL,
   agent TEXT NOT NULL,
   delegation TEXT NOT NULL,
   tool TEXT NOT NULL,
@@ -121,9 +121,23 @@ CREATE TABLE records (
   body TEXT NOT NULL,
   hash TEXT NOT NULL
 ) STRICT;
+-- Holds a row only while a prune runs: the records that it names may go.
+CREATE TABLE pruning (chain INTEGER PRIMARY KEY, through INTEGER NOT NULL) STRICT;
 -- These stop bugs. Whoever can write to the file can drop them; the hash chain shows what was done then.
 CREATE TRIGGER records_update BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER records_delete BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER records_delete BEFORE DELETE ON records WHEN NOT EXISTS (
+    SELECT 1 FROM pruning WHERE chain = old.id >> 32 AND (old.id & 0xffffffff) <= through)
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+
+CREATE TABLE entries (
+  tenant TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  version TEXT NOT NULL,
+  value TEXT NOT NULL,
+  updated_at INTEGER NOT NULL,
+  PRIMARY KEY (tenant, kind, id)
+) STRICT, WITHOUT ROWID;
 
 PRAGMA application_id = ${applicationId};
 PRAGMA user_version = ${schemaVersion};

@@ -7,8 +7,8 @@ import { maxRows } from './row-limit.ts';
 import { sqliteApprovals } from './sqlite-approvals.ts';
 import { sqliteCalls } from './sqlite-calls.ts';
 import { sqliteRecords } from './sqlite-records.ts';
-import { integer, leaseFrom, text } from './sqlite-rows.ts';
-import type { LeaseTable, SubjectTable, Tables } from './tables.ts';
+import { entryFrom, integer, leaseFrom, text } from './sqlite-rows.ts';
+import type { EntryTable, LeaseTable, SubjectTable, Tables } from './tables.ts';
 
 /** The tenants of a table, by one look into its key for each. */
 const tenantsOf = (table: string): string => `SELECT tenant FROM (
@@ -17,7 +17,9 @@ const tenantsOf = (table: string): string => `SELECT tenant FROM (
   SELECT tenant FROM tenants WHERE tenant IS NOT NULL)`;
 
 export function sqliteTables(database: DatabaseSync): Tables {
-  const tenants = database.prepare(['calls', 'writers', 'subjects'].map(tenantsOf).join(' UNION ') + ' ORDER BY 1');
+  const tenants = database.prepare(
+    ['calls', 'writers', 'subjects', 'entries'].map(tenantsOf).join(' UNION ') + ' ORDER BY 1',
+  );
   const epoch = database.prepare('SELECT epoch FROM installation');
   const setEpoch = database.prepare('UPDATE installation SET epoch = ?');
   return {
@@ -26,6 +28,7 @@ export function sqliteTables(database: DatabaseSync): Tables {
     leases: sqliteLeases(database),
     records: sqliteRecords(database),
     subjects: sqliteSubjects(database),
+    entries: sqliteEntries(database),
     tenants: () => tenants.all().map((row) => text(row, 'tenant')),
     epoch: () => integer(epoch.get() ?? {}, 'epoch'),
     setEpoch: (next) => void setEpoch.run(next),
@@ -65,5 +68,23 @@ function sqliteSubjects(database: DatabaseSync): SubjectTable {
     },
     insert: (tenant, subject, key) => void insert.run(tenant, subject, key),
     remove: (tenant, subject) => void remove.run(tenant, subject),
+  };
+}
+
+function sqliteEntries(database: DatabaseSync): EntryTable {
+  const find = database.prepare('SELECT * FROM entries WHERE tenant = ? AND kind = ? AND id = ?');
+  const list = database.prepare('SELECT * FROM entries WHERE tenant = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?');
+  const put = database.prepare(`INSERT INTO entries (tenant, kind, id, version, value, updated_at)
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, kind, id) DO UPDATE
+    SET version = excluded.version, value = excluded.value, updated_at = excluded.updated_at`);
+  const remove = database.prepare('DELETE FROM entries WHERE tenant = ? AND kind = ? AND id = ?');
+  return {
+    find(tenant, kind, id) {
+      const row = find.get(tenant, kind, id);
+      return row && entryFrom(row);
+    },
+    list: (tenant, kind, { after, limit }) => list.all(tenant, kind, after ?? '', maxRows(limit ?? 100)).map(entryFrom),
+    put: ({ tenant, kind, id, version, value, updatedAt }) => void put.run(tenant, kind, id, version, value, updatedAt),
+    remove: (tenant, kind, id) => void remove.run(tenant, kind, id),
   };
 }

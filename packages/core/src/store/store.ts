@@ -16,7 +16,8 @@ export type Durability = 'process' | 'power';
 export interface CallFacts {
   readonly tenant: string;
   readonly run: string;
-  readonly user: string;
+  /** Pseudonym of the user: no user id stands in the store in the clear. */
+  readonly subject: string;
   readonly agent: string;
   readonly delegation: readonly string[];
   readonly tool: ToolIdentity;
@@ -158,7 +159,9 @@ export type ClaimResult =
         | 'approval_stale'
         | 'approval_consumed'
         /** Another claim of the same tool with the same arguments in this run has no outcome. */
-        | 'earlier_outcome_unknown';
+        | 'earlier_outcome_unknown'
+        /** The tenant, the user or an agent of the chain is on hold. */
+        | 'held';
     };
 
 /** Settling again what the same attempt settled is no error: the first answer may have been lost. */
@@ -186,8 +189,10 @@ export interface VoteInput {
   readonly vote: Vote;
   /** The digest the voter saw; a vote on anything else is refused. */
   readonly digest: string;
-  /** State to move to from `pending`. */
-  readonly transition: 'approved' | 'rejected';
+  /** Pseudonym of the approver as a user of the tenant: whoever made the request cannot decide on it. */
+  readonly subject: string;
+  /** State to move to from `pending`. Absent while more votes are needed. */
+  readonly transition?: 'approved' | 'rejected';
   readonly now: number;
   readonly records: readonly RecordDraft[];
 }
@@ -196,7 +201,7 @@ export type VoteResult =
   | { readonly status: 'recorded'; readonly approval: StoredApproval }
   | {
       readonly status: 'refused';
-      readonly code: 'not_found' | 'not_pending' | 'expired' | 'digest_mismatch' | 'requester';
+      readonly code: 'not_found' | 'not_pending' | 'expired' | 'digest_mismatch' | 'requester' | 'already_voted';
     };
 
 export interface TransitionInput {
@@ -234,6 +239,61 @@ export interface RecordFilter {
   readonly limit?: number;
 }
 
+/** What an entry is for. Each kind has one owner in the code, which alone knows its values. */
+export type EntryKind =
+  | 'hold'
+  | 'checkpoint'
+  | 'segment'
+  | 'cursor'
+  | 'consent'
+  | 'token'
+  | 'credential'
+  | 'lock'
+  | 'budget'
+  | 'notice';
+
+/** A small piece of state that is none of calls, approvals, leases and records. */
+export interface StoredEntry {
+  readonly tenant: string;
+  readonly kind: EntryKind;
+  readonly id: string;
+  /** New with every write, and never the same again. */
+  readonly version: string;
+  /** Opaque to the store. Who keeps something secret or personal seals it first. */
+  readonly value: string;
+  readonly updatedAt: number;
+}
+
+export interface EntryFilter {
+  /** Only ids after this one, in the order of their UTF-8 bytes. */
+  readonly after?: string;
+  /** Default 100. */
+  readonly limit?: number;
+}
+
+export interface PutEntryInput {
+  readonly tenant: string;
+  readonly kind: EntryKind;
+  readonly id: string;
+  /** The version that is to be replaced; `undefined`: there is none. */
+  readonly expected: string | undefined;
+  /** `undefined` removes the entry. */
+  readonly value: string | undefined;
+  readonly now: number;
+  readonly records: readonly RecordDraft[];
+}
+
+/** What is removed from one chain, and the segment entry that stands for it from now on. */
+export interface PruneInput {
+  readonly tenant: string;
+  readonly writer: string;
+  /** The last sequence number that goes. The newest record of a chain always stays. */
+  readonly through: number;
+  readonly entry: { readonly id: string; readonly value: string };
+  readonly now: number;
+  readonly records: readonly RecordDraft[];
+}
+
 export interface Store {
   /** Registered name of this process's chain; new for every opened store. */
   readonly writer: string;
@@ -252,7 +312,7 @@ export interface Store {
 
   approval(tenant: string, id: string): Promise<StoredApproval | undefined>;
   approvals(tenant: string, filter: ApprovalFilter): Promise<readonly StoredApproval[]>;
-  /** Adds a vote and moves the approval out of `pending`, compare-and-set. */
+  /** Adds a vote and, where it decides, moves the approval out of `pending`, compare-and-set. One vote per approver. */
   vote(input: VoteInput): Promise<VoteResult>;
   /** Ends an approval that is `pending`, or `approved` and not consumed. Answers whether it did. */
   transition(input: TransitionInput): Promise<boolean>;
@@ -282,6 +342,12 @@ export interface Store {
   /** Destroys the key: everything sealed under it is unreadable from now on. */
   eraseSubject(tenant: string, subject: string, records: readonly RecordDraft[]): Promise<void>;
 
+  entry(tenant: string, kind: EntryKind, id: string): Promise<StoredEntry | undefined>;
+  /** Ordered by id. */
+  entries(tenant: string, kind: EntryKind, filter?: EntryFilter): Promise<readonly StoredEntry[]>;
+  /** Compare-and-set. Answers the new version (`''` when removed), or `undefined` when another version is stored. */
+  putEntry(input: PutEntryInput): Promise<string | undefined>;
+
   readonly system: SystemStore;
   close(): Promise<void>;
 }
@@ -303,4 +369,6 @@ export interface SystemStore {
   newEpoch(): Promise<number>;
   /** Time of the newest record: a clock that reads less has jumped back. */
   latestTime(): Promise<number>;
+  /** Removes the oldest records of a chain. Answers how many went. What may go is decided by the caller. */
+  prune(input: PruneInput): Promise<number>;
 }

@@ -8,11 +8,14 @@ import type { ChainHead, StoredRecord } from '../record/record.ts';
 import type {
   ApprovalFilter,
   CallFacts,
+  EntryFilter,
+  EntryKind,
   LeasePlan,
   NewApproval,
   RecordFilter,
   StoredApproval,
   StoredCall,
+  StoredEntry,
   StoredLease,
   StoredOutcome,
   Vote,
@@ -43,9 +46,9 @@ export interface ApprovalTable {
   insert(approval: NewApproval, call: CallFacts, epoch: number): void;
   update(tenant: string, id: string, change: { state: ApprovalState; consumedAt: number | undefined }): void;
   addVote(vote: Vote): void;
-  /** How many of this run, and of this user, a human could still decide on. */
+  /** How many of this run, and of this subject, a human could still decide on. */
   countPending(
-    call: Pick<CallFacts, 'tenant' | 'run' | 'user'>,
+    call: Pick<CallFacts, 'tenant' | 'run' | 'subject'>,
     now: number,
     epoch: number,
   ): { readonly ofRun: number; readonly ofUser: number };
@@ -74,6 +77,8 @@ export interface RecordTable {
   writers(tenant: string): readonly string[];
   /** Of one tenant, or of all. 0 when there is no record. */
   latestTime(tenant?: string): number;
+  /** Removes what is at or below `through`; answers how many. */
+  prune(tenant: string, writer: string, through: number): number;
 }
 
 export interface SubjectTable {
@@ -82,12 +87,21 @@ export interface SubjectTable {
   remove(tenant: string, subject: string): void;
 }
 
+export interface EntryTable {
+  find(tenant: string, kind: EntryKind, id: string): StoredEntry | undefined;
+  list(tenant: string, kind: EntryKind, filter: EntryFilter): readonly StoredEntry[];
+  /** Inserts or replaces. */
+  put(entry: StoredEntry): void;
+  remove(tenant: string, kind: EntryKind, id: string): void;
+}
+
 export interface Tables {
   readonly calls: CallTable;
   readonly approvals: ApprovalTable;
   readonly leases: LeaseTable;
   readonly records: RecordTable;
   readonly subjects: SubjectTable;
+  readonly entries: EntryTable;
   tenants(): readonly string[];
   epoch(): number;
   setEpoch(epoch: number): void;

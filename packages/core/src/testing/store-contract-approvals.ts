@@ -43,7 +43,7 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     const { call, approval } = await file(store);
     const before = await countRecords(store);
     const attempts: readonly (readonly [string, Parameters<Store['vote']>[0]])[] = [
-      ['requester', voteInput(call, approval, { approver: call.user })],
+      ['requester', voteInput(call, approval, { subject: call.subject })],
       ['expired', voteInput(call, approval, { now: approval.expiresAt })],
       ['expired', voteInput(call, approval, { now: Number.NaN })],
       ['digest_mismatch', voteInput(call, approval, { digest: 'what was shown before' })],
@@ -53,6 +53,26 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     for (const [code, vote] of attempts) expectSame(await store.vote(vote), refused(code), code);
     expectMembers(await store.approval(tenant, approval.id), { state: 'pending', votes: [] }, 'approval');
     expectSame(await countRecords(store), before, 'ledger');
+  },
+
+  async 'votes that decide nothing yet are kept, and nobody votes twice'(storage) {
+    const store = await storage.open();
+    const { call, approval, claim } = await file(store);
+    const undecided = (approver: string) => {
+      const { transition: _, ...vote } = voteInput(call, approval, { approver });
+      return vote;
+    };
+    expectMembers(await store.vote(undecided('carol')), { status: 'recorded' }, 'first vote');
+    expectMembers(await store.approval(tenant, approval.id), { state: 'pending' }, 'after one of two');
+    expectSame(await claim(), refused('approval_required'), 'a claim on one of two votes');
+    const before = await countRecords(store);
+    expectSame(await store.vote(voteInput(call, approval)), refused('already_voted'), 'the same approver again');
+    const rejection = voteInput(call, approval, { verdict: 'reject' });
+    expectSame(await store.vote(rejection), refused('already_voted'), 'the same approver, the other way');
+    expectSame(await countRecords(store), before, 'ledger');
+    expectMembers(await store.vote(voteInput(call, approval, { approver: 'dave' })), { status: 'recorded' }, 'second');
+    const stored = await store.approval(tenant, approval.id);
+    expectSame([stored?.state, stored?.votes.length], ['approved', 2], 'after two of two');
   },
 
   async 'a rejection cannot be passed off as an approval'(storage) {
@@ -118,7 +138,7 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     for (const limit of [-1, 0.5, Number.NaN])
       await expectStoreError(store.approvals(tenant, { limit }), `limit ${limit}`);
     for (let index = 0; index < 100; index += 1) {
-      await file(store, { createdAt: 2000 + index }, { run: 'run-3', user: `user-${index}` });
+      await file(store, { createdAt: 2000 + index }, { run: 'run-3', subject: `subject-${index}` });
     }
     expectSame((await ids({})).length, 100, 'default limit');
   },

@@ -83,6 +83,32 @@ const operations: readonly Step[] = [
   (store, tenant, pick) => store.append(tenant, [draftOf(tenant, pick)]),
   (store, tenant, pick) => store.subjectKey(tenant, `user-${pick % 3}`, pick % 2 === 0 ? undefined : `key-${pick}`),
   (store, tenant, pick) => store.eraseSubject(tenant, `user-${pick % 3}`, [draftOf(tenant, pick)]),
+  async (store, tenant, pick) => {
+    const place = {
+      tenant,
+      kind: pick % 9 === 0 ? 'hold' : 'cursor',
+      id: pick % 9 === 0 ? 'tenant' : `entry-${pick % 3}`,
+    } as const;
+    const stored = await store.entry(tenant, place.kind, place.id);
+    const value = pick % 5 === 0 || stored?.kind === 'hold' ? undefined : `value-${pick}`;
+    const put = { ...place, expected: stored?.version, value, now: 1, records: [draftOf(tenant, pick)] };
+    return (await store.putEntry(put)) === undefined;
+  },
+  async (store, tenant) => (await store.entries(tenant, 'cursor')).map(({ version: _, ...entry }) => entry),
+  async (store, tenant, pick) => {
+    const [first] = await store.heads(tenant);
+    if (first === undefined) return undefined;
+    const { writer } = first;
+    const entry = { id: `segment-${pick % 3}`, value: 'proof' };
+    return store.system.prune({
+      tenant,
+      writer,
+      through: 1 + (pick % 4),
+      entry,
+      now: 1,
+      records: [draftOf(tenant, pick)],
+    });
+  },
   (store, tenant, pick) => store.call(callOf(tenant, pick)),
   (store, tenant, pick) => store.approval(tenant, approvalOf(pick).id),
   (store, tenant) => store.approvals(tenant, {}),

@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts';
 import { approvalCases } from './store-contract-approvals.ts';
 import { attemptCases } from './store-contract-attempts.ts';
 import { callCases } from './store-contract-calls.ts';
+import { entryCases } from './store-contract-entries.ts';
 import { grantCases } from './store-contract-grants.ts';
 import { ledgerCases } from './store-contract-ledger.ts';
 import { tenantCases } from './store-contract-tenants.ts';
@@ -44,6 +45,7 @@ const checks: Readonly<Record<string, StoreCheck>> = {
   ...grantCases,
   ...approvalCases,
   ...ledgerCases,
+  ...entryCases,
   ...tenantCases,
 };
 

@@ -46,7 +46,7 @@ export function newCall(facts: Partial<CallFacts> = {}): CallFacts {
   return {
     tenant,
     run: 'run-1',
-    user: 'alice',
+    subject: 'alice-subject',
     agent: 'support',
     delegation: ['planner'],
     tool: { name: 'refund', source: 'local', schemaDigest: 'schema' },
@@ -148,6 +148,7 @@ export function voteInput(
       keyId: 'key',
     },
     digest: approval.digest,
+    subject: `${approver}-subject`,
     transition: verdict === 'approve' ? 'approved' : 'rejected',
     now: 2000,
     records: [newDraft({ tenant: call.tenant, kind: 'approval', event: verdict, call: call.key, time: 2000 })],

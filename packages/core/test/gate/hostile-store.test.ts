@@ -58,7 +58,7 @@ verifies('APR-6', 'the requester cannot approve their own request by changing wh
   const { f, database } = onDisk();
   const { id, call } = await file(f, { target: 'own' });
   const { digest } = await f.approvals.show(f.carol, id);
-  database.exec(`UPDATE calls SET user = 'zed'`);
+  database.exec(`UPDATE calls SET subject = 'zed'`);
   await expect(f.approvals.decide(f.aliceApproves, { id, verdict: 'approve', digest })).rejects.toMatchObject({
     code: expect.stringMatching(/^ERR_/),
   });

@@ -10,7 +10,6 @@ const everything: RecordEvent = {
   kind: 'approval',
   event: 'approved',
   tenant: 'acme',
-  user: 'ada@example.com',
   agent: 'assistant',
   delegation: ['planner'],
   run: 'run-1',

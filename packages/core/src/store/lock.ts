@@ -1,0 +1,53 @@
+/**
+ * One worker at a time across processes: a lock that its holder loses when it does not renew it in time.
+ *
+ * It saves work, and proves nothing: a holder that was suspended past `ttlMs` may go on beside the next one. What must
+ * not happen twice needs a compare-and-set of its own.
+ * @module
+ */
+import type { Store } from './store.ts';
+
+export interface LockInput {
+  readonly tenant: string;
+  /** What is locked, e.g. `rotation`. */
+  readonly id: string;
+  /** How long it is held without being renewed, in milliseconds. */
+  readonly ttlMs: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export interface Lock {
+  /** Holds it for another `ttlMs`. Answers `false` when somebody else has it by now. */
+  renew(): Promise<boolean>;
+  /** Harmless when it was lost. */
+  release(): Promise<void>;
+}
+
+/** Answers `undefined` when somebody else holds it. */
+export async function takeLock(
+  store: Pick<Store, 'entry' | 'putEntry'>,
+  { tenant, id, ttlMs, now }: LockInput,
+): Promise<Lock | undefined> {
+  const place = { tenant, kind: 'lock', id, records: [] } as const;
+  const put = (expected: string | undefined, value: string | undefined) =>
+    store.putEntry({ ...place, expected, value, now: now() });
+  const hold = (expected: string | undefined) => put(expected, String(now() + ttlMs));
+
+  const held = await store.entry(tenant, 'lock', id);
+  // What is no number has ended: a damaged lock must not stop the work for ever.
+  if (held !== undefined && Number(held.value) > now()) return undefined;
+  let version = await hold(held?.version);
+  if (version === undefined) return undefined;
+  return {
+    async renew() {
+      if (version === undefined) return false;
+      version = await hold(version);
+      return version !== undefined;
+    },
+    async release() {
+      if (version !== undefined) await put(version, undefined);
+      version = undefined;
+    },
+  };
+}
