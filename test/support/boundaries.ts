@@ -12,6 +12,7 @@ export const stageFiles: string[] = [
   'packages/core/src/lease/*.ts',
   'packages/core/src/execute/*.ts',
   'packages/core/src/record/*.ts',
+  'packages/core/src/record/notary/*.ts',
   'packages/core/src/store/sqlite.ts',
   'packages/core/src/store/*-file*.ts',
 ];
@@ -28,6 +29,7 @@ export const pureNodeModules: string[] = [
 export const driverFiles: Record<string, string[]> = {
   'packages/core/src/store/sqlite*.ts': ['node:fs', 'node:path', 'node:sqlite'],
   'packages/core/src/lease/encrypted-file.ts': ['node:fs', 'node:fs/promises', 'node:path'],
+  'packages/core/src/record/notary/file-witness.ts': ['node:fs', 'node:path'],
   'packages/core/src/approve/http.ts': ['node:http'],
   'packages/core/src/approve/terminal.ts': ['node:readline', 'node:readline/promises', 'node:process'],
   'packages/core/src/key-file.ts': ['node:fs', 'node:path'],

@@ -18,7 +18,7 @@ export function leafHash(data: Uint8Array): Buffer {
   return hash('sha256', Buffer.concat([leafPrefix, data]), 'buffer');
 }
 
-function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   return hash('sha256', Buffer.concat([nodePrefix, left, right]), 'buffer');
 }
 
@@ -31,11 +31,11 @@ export function rootOf(leaves: readonly Uint8Array[]): Buffer {
 }
 
 /** A node without a neighbour goes up as it is: that is the split at the largest power of two. */
-function levelAbove(level: readonly Uint8Array[]): readonly Buffer[] {
-  const above: Buffer[] = [];
+function levelAbove(level: readonly Uint8Array[]): readonly Uint8Array[] {
+  const above: Uint8Array[] = [];
   for (let index = 0; index < level.length; index += 2) {
     const [left, right] = [level[index], level[index + 1]];
-    if (left !== undefined) above.push(right === undefined ? Buffer.from(left) : nodeHash(left, right));
+    if (left !== undefined) above.push(right === undefined ? left : nodeHash(left, right));
   }
   return above;
 }
@@ -63,7 +63,7 @@ export function rootOfPath(
   path: readonly Uint8Array[],
 ): Buffer | undefined {
   if (!(Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size)) return undefined;
-  let node = Buffer.from(leaf);
+  let node: Uint8Array = leaf;
   let [at, last] = [index, size - 1];
   for (const sibling of path) {
     if (last === 0 || sibling.length !== hashBytes) return undefined;
@@ -75,7 +75,7 @@ export function rootOfPath(
     }
     [at, last] = [half(at), half(last)];
   }
-  return last === 0 ? node : undefined;
+  return last === 0 ? Buffer.from(node) : undefined;
 }
 
 /** `PROOF(m, D)` (§2.1.2): shows that the tree of the first `oldSize` leaves is a beginning of this one. */
@@ -111,7 +111,7 @@ export function isConsistent(older: TreeHead, newer: TreeHead, path: readonly Ui
   if (path.length === 0 || first === undefined || nodes.some((node) => node.length !== hashBytes)) return false;
   let [at, last] = [older.size - 1, newer.size - 1];
   while (at % 2 === 1) [at, last] = [half(at), half(last)];
-  let [oldRoot, newRoot] = [Buffer.from(first), Buffer.from(first)];
+  let [oldRoot, newRoot] = [first, first];
   for (const node of rest) {
     if (last === 0) return false;
     if (at % 2 === 1 || at === last) {

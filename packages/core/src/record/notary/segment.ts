@@ -94,7 +94,7 @@ export function formatSegment(segment: SealedSegment): string {
   });
 }
 
-/** @throws LedgerError when the entry is not one, or its hashes do not give its root */
+/** @throws LedgerError when the entry is not one. Its hashes are checked where they are used: `checkedHashes`. */
 export function parseSegment(entry: StoredEntry): SealedSegment {
   const value = objectFrom(entry.value);
   const index = Number(entry.id);
@@ -106,9 +106,7 @@ export function parseSegment(entry: StoredEntry): SealedSegment {
   const hashes = Array.from({ length: Math.floor(bytes.length / hashBytes) }, (_, place) =>
     bytes.subarray(place * hashBytes, (place + 1) * hashBytes),
   );
-  if (bytes.length !== (segment.to - segment.from + 1) * hashBytes || !sameBytes(segmentRoot(hashes), segment.root)) {
-    throw new LedgerError(`segment ${index} does not hold the hashes of its records: the entry was changed`);
-  }
+  if (bytes.length !== (segment.to - segment.from + 1) * hashBytes) throw wrongHashes(index);
   const [archived, pruned] = [textOf(value['archived']), textOf(value['pruned'])];
   return {
     ...segment,
@@ -117,6 +115,16 @@ export function parseSegment(entry: StoredEntry): SealedSegment {
     ...(archived === undefined ? {} : { archived }),
     ...(pruned === undefined ? {} : { pruned }),
   };
+}
+
+/** The hashes of the records, once they are known to be those of its root. Throws `LedgerError`. */
+export function checkedHashes({ hashes, root, index }: SealedSegment): readonly Buffer[] {
+  if (sameBytes(segmentRoot(hashes), root)) return hashes;
+  throw wrongHashes(index);
+}
+
+function wrongHashes(index: number): LedgerError {
+  return new LedgerError(`segment ${index} does not hold the hashes of its records: the entry was changed`);
 }
 
 function textOf(value: unknown): string | undefined {
