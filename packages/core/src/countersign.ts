@@ -14,6 +14,7 @@ import { ConfigurationError, PrincipalError } from './errors.ts';
 import { plainCodec } from './execute/codec.ts';
 import { replayOutcome } from './execute/outcome.ts';
 import { createGate, type Gate } from './gate.ts';
+import { createHolds, type Holds } from './holds.ts';
 import { inventory, type Inventory, type InventoryTool } from './identify/inventory.ts';
 import { createPrincipal, ownerOf, requireId, type Principal, type PrincipalInput } from './identify/principal.ts';
 import { isGate, withinScope } from './identify/scope.ts';
@@ -75,7 +76,7 @@ export interface TimeoutOptions {
   readonly settleMs?: number;
 }
 
-export interface Countersign {
+export interface Countersign extends Holds {
   /** Makes the opaque object that stands for who is behind a call. Do this after your own authentication. */
   principal(input: PrincipalInput): Principal;
   /** A new run id: one conversation, kept by you across requests. */
@@ -135,7 +136,7 @@ export function createCountersign(options: CountersignOptions): Countersign {
       throw new PrincipalError('a gate needs a principal made by countersign.principal()');
     return createGate(runtime, principal, requireId('run', input.run));
   };
-  const ledger = createLedger({ store, sealer: runtime.sealer, recorder: runtime.recorder });
+  const ledger = createLedger(runtime);
 
   return {
     principal: (input) => createPrincipal(input, owner),
@@ -150,6 +151,7 @@ export function createCountersign(options: CountersignOptions): Countersign {
     inbox: (input) => readInbox(runtime, input),
     inventory: (tenant, tools) => inventory(options.policy, tenant, tools),
     ledger,
+    ...createHolds(runtime),
     maintain: () => maintain(runtime),
     close: () => store.close(),
   };

@@ -20,12 +20,12 @@ type ArchiveStore = Pick<Store, 'entry' | 'entries' | 'putEntry' | 'records' | '
 /** Writes down an act of administration, sealed under the tenant's key. */
 export type DraftAct = (event: 'segment_archived' | 'segment_pruned', detail: string) => RecordDraft;
 
-export interface ArchiveInput {
+interface ArchiveInput {
   readonly store: ArchiveStore;
   readonly tenant: string;
   readonly verifier: NoteVerifier;
   readonly draft: DraftAct;
-  readonly now: number;
+  readonly now: () => number;
   /** Keeps a file durably before it resolves. A file of this name may be there from an earlier attempt: it is the same. */
   readonly write: (name: string, contents: string) => Promise<void>;
 }
@@ -43,7 +43,7 @@ export interface ArchivedSegment {
  * @throws LedgerError when a record is not the one that was sealed
  */
 export async function* archiveSegments(input: ArchiveInput): AsyncGenerator<ArchivedSegment, void, void> {
-  const { store, tenant, verifier, draft, now, write } = input;
+  const { store, tenant, verifier, draft, write } = input;
   for (const head of await sealedSegments(store, tenant, verifier)) {
     if (head.archived !== undefined || head.pruned !== undefined) continue;
     const segment = await segmentAt(store, tenant, head.index);
@@ -52,7 +52,7 @@ export async function* archiveSegments(input: ArchiveInput): AsyncGenerator<Arch
     const digest = digestOf(contents);
     const name = archiveName(segment);
     await write(name, contents);
-    await replaceEntry(input, { ...segment, archived: digest }, draft('segment_archived', describe(segment, digest)), now);
+    await replaceEntry(input, { ...segment, archived: digest }, draft('segment_archived', describe(segment, digest)));
     yield { index: head.index, name, records: records.length, digest };
   }
 }
@@ -70,25 +70,24 @@ function archiveName({ tenant, index }: Pick<SegmentHead, 'tenant' | 'index'>): 
 }
 
 async function replaceEntry(
-  { store, tenant }: ArchiveInput,
+  { store, tenant, now }: ArchiveInput,
   segment: SealedSegment,
   record: RecordDraft,
-  now: number,
 ): Promise<void> {
   const id = segmentId(segment.index);
   const expected = (await store.entry(tenant, 'segment', id))?.version;
   const put = { tenant, kind: 'segment', id, expected, value: formatSegment(segment) } as const;
-  if ((await store.putEntry({ ...put, now, records: [record] })) === undefined) {
+  if ((await store.putEntry({ ...put, now: now(), records: [record] })) === undefined) {
     throw new LedgerError(`segment ${segment.index} was changed meanwhile: archive again`);
   }
 }
 
-export interface PruneRequest {
+interface PruneInput {
   readonly store: ArchiveStore;
   readonly tenant: string;
   readonly signer: NoteSigner;
   readonly draft: DraftAct;
-  readonly now: number;
+  readonly now: () => number;
   /** Only segments all of whose records are older than this, in milliseconds since the epoch. */
   readonly before: number;
   /** Reads a file that `write` kept: what is not there, or is another, was not exported. */
@@ -109,7 +108,7 @@ export interface KeptSegment extends PrunedSegment {
 
 /** Removes the oldest segments of each chain, as far as they are sealed, archived, old enough and behind every cursor. */
 export async function pruneSegments(
-  request: PruneRequest,
+  request: PruneInput,
 ): Promise<{ readonly pruned: readonly PrunedSegment[]; readonly kept: readonly KeptSegment[] }> {
   const { store, tenant, signer } = request;
   const origin = originOf(signer.name, tenant);
@@ -138,11 +137,11 @@ export async function pruneSegments(
   return { pruned, kept };
 }
 
-async function prune({ store, tenant, signer, draft, now }: PruneRequest, origin: string, segment: SealedSegment): Promise<void> {
+async function prune({ store, tenant, signer, draft, now }: PruneInput, origin: string, segment: SealedSegment): Promise<void> {
   const { index, writer, to, archived = '' } = segment;
   const value = formatSegment({ ...segment, pruned: await signPruned(origin, segment, signer) });
   const record = draft('segment_pruned', describe(segment, archived));
-  await store.system.prune({ tenant, writer, through: to, entry: { id: segmentId(index), value }, now, records: [record] });
+  await store.system.prune({ tenant, writer, through: to, entry: { id: segmentId(index), value }, now: now(), records: [record] });
 }
 
 function obstacle(
@@ -161,7 +160,7 @@ function isOlder(records: readonly StoredRecord[], before: number): boolean {
 
 /** The entry's word is not enough: whoever can write to the store can write that too. */
 async function isArchived(
-  { read }: PruneRequest,
+  { read }: PruneInput,
   segment: SealedSegment,
   records: readonly StoredRecord[],
 ): Promise<boolean> {

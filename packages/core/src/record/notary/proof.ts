@@ -7,7 +7,9 @@
  */
 import { LedgerError } from '../../errors.ts';
 import { hashRecord, type HashedRecord } from '../chain.ts';
+import { parseRecordBody } from '../open-record.ts';
 import type { StoredRecord } from '../record.ts';
+import type { Store } from '../../store/store.ts';
 import { openCheckpoint, originOf, type Checkpoint } from './checkpoint.ts';
 import { segmentAt, signedLog, storedCheckpoint, type LogStore, type SegmentHead } from './log.ts';
 import { hashBytes, inclusionPath, leafHash, rootOfPath, sameBytes } from './merkle.ts';
@@ -19,6 +21,18 @@ export interface ProvenRecord {
   /** SHA-256 of the record, hexadecimal. */
   readonly hash: string;
   readonly checkpoint: Checkpoint;
+}
+
+/** A record by its id, in the store. Its time is part of the id. */
+export async function findRecord(
+  store: Pick<Store, 'records'>,
+  tenant: string,
+  id: string,
+): Promise<StoredRecord | undefined> {
+  const time = Number.parseInt(/^rec_([0-9a-f]{12})[0-9a-f]{20}$/.exec(id)?.[1] ?? '', 16);
+  if (!Number.isFinite(time)) throw new LedgerError(`${id} is no id of a record: see \`audit query\``);
+  const candidates = await store.records(tenant, { since: time, until: time });
+  return candidates.find((record) => parseRecordBody(record).id === id);
 }
 
 const firstLine = 'c2sp.org/tlog-proof@v1';
