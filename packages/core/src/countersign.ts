@@ -124,6 +124,7 @@ export function createCountersign(options: CountersignOptions): Countersign {
   const gates = new WeakMap<object, Gate>();
   const newRun = (): string => `run_${randomBytes(16).toString('base64url')}`;
   const owner: PrincipalOwner = {
+    pseudonymOf: ({ tenant, user }) => runtime.sealer.pseudonym(tenant, user),
     gateFor(principal) {
       const gate = gates.get(principal) ?? createGate(runtime, principal as Principal, newRun());
       gates.set(principal, gate);

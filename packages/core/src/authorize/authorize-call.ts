@@ -46,7 +46,7 @@ async function recordedDenial(context: GateContext, call: PreparedCall, decision
       now: clock.now(),
       maxPendingPerRun: 0,
       maxPendingPerUser: 0,
-      records: [context.draft(decisionEvent(call.facts, decision, call.arguments.view))],
+      records: [context.draft(decisionEvent(call, decision))],
     })
     .catch(() => undefined);
   if (observed?.status === 'refused') return denied(observed.code, end);
@@ -67,7 +67,7 @@ export async function recordSeen(context: GateContext, call: PreparedCall, decis
     now: clock.now(),
     maxPendingPerRun: 0,
     maxPendingPerUser: 0,
-    records: [context.draft(decisionEvent(call.facts, decision, call.arguments.view))],
+    records: [context.draft(decisionEvent(call, decision))],
   });
   if (observed.status === 'refused') {
     throw denied(observed.code, { callKey: call.facts.key, capability: decision.capability });
