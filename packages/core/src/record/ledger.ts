@@ -27,6 +27,7 @@ import type { Recorder } from './recorder.ts';
 import type { Sealer } from './sealing.ts';
 import type { SealingKey } from './sealing-key.ts';
 import { createStatsCounter, type LedgerStats } from './stats.ts';
+import { removeEntriesOf } from './subject-entries.ts';
 import { verifyLedger } from './verify.ts';
 import type { Verification, VerifyOptions } from './verify.ts';
 
@@ -109,7 +110,8 @@ export interface Ledger {
    */
   prune(request: PruneRequest): Promise<Pruned>;
   /**
-   * Destroys the key of a user, after a record of it in the same atomic step. Copies made by `export` are out of its
+   * Destroys the key of a user, after a record of it in the same atomic step, and what is kept for them beside the ledger
+   * (consents, tokens). Copies made by `export` are out of its
    * reach. Other processes stop using the key when their cache entry expires.
    */
   eraseSubject(request: EraseRequest): Promise<void>;
@@ -193,6 +195,7 @@ export function createLedger({ store, sealer, recorder, clock }: LedgerOptions):
         },
         { ...sealer.tenant(tenant), pseudonym: subject },
       );
+      await removeEntriesOf(store, tenant, subject, clock.now());
       await store.eraseSubject(tenant, subject, [draft]);
       sealer.forget(tenant, user);
     },
