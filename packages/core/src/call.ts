@@ -2,6 +2,7 @@
  * The values that flow through the gate. All are plain and readonly; only {@link ToolCall} comes from outside.
  * @module
  */
+import type { RedactionRules } from './record/redaction-rules.ts';
 
 /** Ordered: `low` < `medium` < `high`. Whatever is not known is `high`. */
 export type Risk = 'low' | 'medium' | 'high';
@@ -82,6 +83,8 @@ export interface ToolRule {
   /** Time from request to expiry of an approval, in milliseconds. */
   readonly approvalTtlMs: number;
   readonly credentials: readonly CredentialRequest[];
+  /** Which arguments are hidden in records and spans. */
+  readonly redact?: RedactionRules;
 }
 
 /** A credential that the policy attaches to a tool. */

@@ -25,6 +25,7 @@ import { maintain, type Maintained } from './maintain.ts';
 import type { PrincipalOwner } from './process-state.ts';
 import { createClock } from './record/clock.ts';
 import { createLedger, type Ledger } from './record/ledger.ts';
+import { recordRefusal } from './record/record-refusal.ts';
 import { createRecorder } from './record/recorder.ts';
 import { createSealer } from './record/sealing.ts';
 import { createTelemetry, type TelemetryOptions } from './record/telemetry.ts';
@@ -131,16 +132,19 @@ export function createCountersign(options: CountersignOptions): Countersign {
       return gate;
     },
   };
+  const principalOf = (input: PrincipalInput): Principal =>
+    recordRefusal(runtime, input, () => createPrincipal(input, owner));
   const gateOf: Countersign['gate'] = (input) => {
-    const principal = 'principal' in input ? input.principal : createPrincipal(input, owner);
-    if (ownerOf(principal) !== owner)
+    const principal = 'principal' in input ? input.principal : principalOf(input);
+    return recordRefusal(runtime, principal, () => {
+      if (ownerOf(principal) === owner) return createGate(runtime, principal, requireId('run', input.run));
       throw new PrincipalError('a gate needs a principal made by countersign.principal()');
-    return createGate(runtime, principal, requireId('run', input.run));
+    });
   };
   const ledger = createLedger(runtime);
 
   return {
-    principal: (input) => createPrincipal(input, owner),
+    principal: principalOf,
     newRun,
     gate: gateOf,
     within(scope, task) {

@@ -131,7 +131,7 @@ async function admitPrepared(context: GateContext, call: PreparedCall, options: 
   return leaseForCall(await confirmClaim(reclaimed), options.signal);
 }
 
-async function check(identify: Identify, call: ToolCall, options: CheckOptions = {}): Promise<CheckResult> {
+async function check(identify: Identify, call: ToolCall): Promise<CheckResult> {
   let context: GateContext | undefined;
   let prepared: PreparedCall | undefined;
   try {
@@ -139,7 +139,7 @@ async function check(identify: Identify, call: ToolCall, options: CheckOptions =
     prepared = prepareCall(context, call);
     const decision = await authorize(context, prepared);
     if (decision.verdict !== 'review') {
-      if (options.pauses === true) await recordSeen(context, prepared, decision);
+      await recordSeen(context, prepared, decision);
       return { decision, message: messageFor('permitted') };
     }
     const approval = await fileApproval(context, prepared, decision);

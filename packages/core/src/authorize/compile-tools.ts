@@ -5,6 +5,7 @@
 import type { CredentialRequest, Risk, ToolRule } from '../call.ts';
 import type { PolicyIssue } from '../errors.ts';
 import { maxLeaseTtlMs } from '../lease/lease.ts';
+import { compileRedaction } from '../record/redaction-rules.ts';
 import type { SchemaCompiler } from './argument-schema.ts';
 import { catalogueEntry } from './catalogue.ts';
 import { digestOf, riskRank, riskStatement } from './compiled-policy.ts';
@@ -143,6 +144,7 @@ function compileRule(compilation: Compilation, entry: ToolEntry, path: string): 
     idempotent: entry.idempotent ?? false,
     orchestrates: entry.orchestrates ?? false,
     retain: entry.retain ?? 'run',
+    ...(entry.redact === undefined ? {} : { redact: compileRedaction(entry.redact, `${path}/redact`, issues) }),
     approvalTtlMs: duration(compilation, expires, maxApprovalTtlMs, `${path}/approval/expires`),
     credentials: Object.freeze(entries.map(({ credential, at }) => compileCredential(compilation, credential, at))),
   });

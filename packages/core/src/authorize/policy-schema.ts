@@ -42,6 +42,7 @@ const forms: SchemaNode = {
   service: form('^[a-z0-9][a-z0-9_.-]*$', 'the name of a service in [a-z0-9_.-]', 64),
   source: form('^(?:local|[a-z][a-z0-9-]*:[A-Za-z0-9][A-Za-z0-9._@/-]*)$', 'a source like "local" or "mcp:files"', 160),
   duration: form('^[1-9][0-9]{0,5}(?:ms|s|m|h|d)$', 'a duration like "30s", "5m" or "2h"', 8),
+  path: form('^(?:/(?:[^~/]|~[01])*){1,16}$', 'a path of arguments like "/card/number" or "/items/*/price"', 512),
   risk: { enum: ['low', 'medium', 'high'] },
 };
 
@@ -79,6 +80,7 @@ const entries: SchemaNode = {
       idempotent: { type: 'boolean' },
       orchestrates: { type: 'boolean' },
       retain: { enum: ['run', 'none'] },
+      redact: object({ hide: listOf('path'), digest: listOf('path'), keep: listOf('path') }),
       approval: object({ expires: reference('duration') }),
     },
     ['capability'],

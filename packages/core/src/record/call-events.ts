@@ -36,6 +36,7 @@ export function decisionEvent(
     ruleDigest: decision.ruleDigest,
     argumentsDigest,
     arguments: view,
+    ...(decision.rule?.redact === undefined ? {} : { redact: decision.rule.redact }),
     ...(decision.capability === undefined ? {} : { capability: decision.capability }),
     ...(reason === undefined ? {} : { code: reason.code }),
     ...(reason?.detail === undefined ? {} : { detail: reason.detail }),
