@@ -28,6 +28,7 @@ import { createLedger, type Ledger } from './record/ledger.ts';
 import { recordRefusal } from './record/record-refusal.ts';
 import { createRecorder } from './record/recorder.ts';
 import { createSealer } from './record/sealing.ts';
+import { createUnrunCalls } from './record/unrun-calls.ts';
 import { createTelemetry, type TelemetryOptions } from './record/telemetry.ts';
 import type { Runtime } from './runtime.ts';
 import { boundedStore, inTime } from './store/bounded-store.ts';
@@ -158,7 +159,10 @@ export function createCountersign(options: CountersignOptions): Countersign {
     ledger,
     ...createHolds(runtime),
     maintain: () => maintain(runtime),
-    close: () => store.close(),
+    async close() {
+      await runtime.unrun.flush();
+      await store.close();
+    },
   };
 }
 
@@ -200,6 +204,7 @@ function createRuntime(options: CountersignOptions): Runtime {
       waitMs: timeouts.approvalMs ?? 300_000,
     },
     live: new Set(),
+    unrun: createUnrunCalls(),
     settleWaitMs: timeouts.settleMs ?? 2_000,
     ready() {
       // A store that is down now may be up for the next call: only success is remembered.

@@ -5,7 +5,7 @@
  * @module
  */
 import { approve, approved, fileApproval } from './approve/review.ts';
-import { authorize, raised, recordSeen, redecide } from './authorize/authorize-call.ts';
+import { authorize, noteSeen, raised, redecide } from './authorize/authorize-call.ts';
 import type { CheckResult, Outcome, ToolCall } from './call.ts';
 import { claim } from './execute/claim.ts';
 import type { Decoder } from './execute/codec.ts';
@@ -131,7 +131,7 @@ async function admitPrepared(context: GateContext, call: PreparedCall, options: 
   return leaseForCall(await confirmClaim(reclaimed), options.signal);
 }
 
-async function check(identify: Identify, call: ToolCall): Promise<CheckResult> {
+async function check(identify: Identify, call: ToolCall, options: CheckOptions = {}): Promise<CheckResult> {
   let context: GateContext | undefined;
   let prepared: PreparedCall | undefined;
   try {
@@ -139,7 +139,7 @@ async function check(identify: Identify, call: ToolCall): Promise<CheckResult> {
     prepared = prepareCall(context, call);
     const decision = await authorize(context, prepared);
     if (decision.verdict !== 'review') {
-      await recordSeen(context, prepared, decision);
+      await noteSeen(context, prepared, decision, options.pauses === true);
       return { decision, message: messageFor('permitted') };
     }
     const approval = await fileApproval(context, prepared, decision);

@@ -69,6 +69,7 @@ export async function claim(
     const attempt = { context, call, decision, rule, approval, plans, intent: intent.id };
     const result = await answerOf(answer, attempt);
     claimed = result.status === 'claimed';
+    if (result.status !== 'refused') runtime.unrun.claimed(facts.key);
     if (!claimed) return await notClaimed(context, call, result, approval, codec);
     return { ...attempt, waitedMs: performance.now() - asked };
   } finally {

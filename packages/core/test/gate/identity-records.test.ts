@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { OpenedRecord } from '../../src/index.ts';
+import { memoryStore, type OpenedRecord } from '../../src/index.ts';
 import { verifies } from '../../../../test/verifies.ts';
 import { callTo, fixture, type Fixture } from '../support/fixture.ts';
 
@@ -81,8 +81,39 @@ verifies('AUD-1', 'a call that was permitted and never run is recorded, and runn
   const call = callTo('read', { ticket: 1 });
   await f.gate.check(call);
   await f.gate.check(call);
+  await f.countersign.maintain();
   expect((await recordsOf(f)).map(({ kind, event }) => [kind, event])).toEqual([['decision', 'allow']]);
   await f.gate.execute(call, () => 'done');
   const after = await recordsOf(f);
   expect(after.map(({ kind }) => kind)).toEqual(['decision', 'claim', 'outcome']);
+});
+
+verifies(['AUD-1', 'PRF-1'], 'a call that is checked and then runs leaves the three records of a call, in two writes', async () => {
+  const store = memoryStore();
+  let writes = 0;
+  const counting = {
+    ...store,
+    observe: (input: Parameters<typeof store.observe>[0]) => ((writes += 1), store.observe(input)),
+    claim: (input: Parameters<typeof store.claim>[0]) => ((writes += 1), store.claim(input)),
+    settle: (input: Parameters<typeof store.settle>[0]) => ((writes += 1), store.settle(input)),
+    append: (...input: Parameters<typeof store.append>) => ((writes += 1), store.append(...input)),
+  };
+  const f = fixture({ store: counting });
+  const call = callTo('read');
+  await f.gate.check(call);
+  await f.gate.execute(call, () => 'done');
+  await f.countersign.maintain();
+  expect((await recordsOf(f)).map(({ kind }) => kind)).toEqual(['decision', 'claim', 'outcome']);
+  expect(writes).toBe(2);
+});
+
+test('more unrun calls than are kept are written down, and so are those of a process that ends', async () => {
+  const f = fixture();
+  for (let index = 0; index < 1001; index += 1) await f.gate.check(callTo('read', { index }));
+  expect((await recordsOf(f)).length).toBe(1000);
+  const { store } = f;
+  const closing = fixture({ store: { ...store, close: async () => undefined }, key: f.key });
+  await closing.gate.check(callTo('read', { last: true }));
+  await closing.countersign.close();
+  expect((await recordsOf(f)).length).toBe(1001);
 });
