@@ -49,7 +49,12 @@ async function write(store: Store, count: number): Promise<void> {
     recorder.draft(
       {
         ...({ kind: 'decision', event: 'allow', verdict: 'allow', risk: 'low', tenant: 'acme' } as const),
-        ...{ agent: 'support', delegation: [], run: `run-${index % 1000}`, call: randomBytes(32).toString('base64url') },
+        ...{
+          agent: 'support',
+          delegation: [],
+          run: `run-${index % 1000}`,
+          call: randomBytes(32).toString('base64url'),
+        },
         ...{ tool: 'read', source: 'local', capability: 'tickets:ticket:read', argumentsDigest: 'x'.repeat(43) },
         ...{ policyVersion: `1+${'y'.repeat(43)}`, ruleDigest: 'z'.repeat(43), arguments: { ticket: index } },
       },
@@ -64,7 +69,9 @@ async function write(store: Store, count: number): Promise<void> {
   }
 }
 
-async function timed<Result>(task: () => Promise<Result>): Promise<{ readonly result: Result; readonly seconds: number }> {
+async function timed<Result>(
+  task: () => Promise<Result>,
+): Promise<{ readonly result: Result; readonly seconds: number }> {
   const start = performance.now();
   const result = await task();
   return { result, seconds: (performance.now() - start) / 1000 };

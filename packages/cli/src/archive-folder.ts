@@ -22,7 +22,8 @@ export function archiveFolder(folder: string): ArchivePlace {
     async write(name, contents) {
       const before = await read(name);
       if (before === contents) return;
-      if (before !== undefined) throw new CommandFailure('refused', `${name} in ${folder} is another file: move it away`);
+      if (before !== undefined)
+        throw new CommandFailure('refused', `${name} in ${folder} is another file: move it away`);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       writeDurably(folder, basename(name), contents);
     },

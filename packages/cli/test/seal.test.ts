@@ -53,23 +53,30 @@ describe('audit key', () => {
 });
 
 describe('audit seal and verify', () => {
-  verifies('AUD-4', 'in processes of their own, the one with the key, the other with the public key alone', async () => {
-    const ran = await verify();
-    expect(ran).toMatchObject({ code: 0, stderr: '' });
-    expect(ran.stdout).toMatch(/ledger verified: \d+ records of 1 writers\n {2}sealed: 1 segments, signed by audit/);
-    expect(ran.stdout).toMatch(/unchanged up to record \d+\n$/);
-    await world.call('read', { ticket: 2 });
-    expect((await verify()).stdout).toMatch(/later ones are not sealed yet/);
-    expect((await seal()).stdout).toMatch(/tenant acme: \d+ records sealed in 1 segments; the log has 2/);
-    expect((await seal()).stdout).toMatch(/tenant acme: 0 records sealed in 0 segments; the log has 2/);
-    const json = JSON.parse((await verify('--json')).stdout) as { tenants: object[] };
-    expect(json).toMatchObject({ ok: true, tenants: [{ checkpoint: { origin: 'audit.example.com/test/acme', size: 2 } }] });
-    writeFileSync(world.path('vkey'), `${publicKey}\n`);
-    expect(await countersign(['audit', 'verify', ...store(), '--public-key', world.path('vkey')])).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining('No checkpoint from outside'),
-    });
-  });
+  verifies(
+    'AUD-4',
+    'in processes of their own, the one with the key, the other with the public key alone',
+    async () => {
+      const ran = await verify();
+      expect(ran).toMatchObject({ code: 0, stderr: '' });
+      expect(ran.stdout).toMatch(/ledger verified: \d+ records of 1 writers\n {2}sealed: 1 segments, signed by audit/);
+      expect(ran.stdout).toMatch(/unchanged up to record \d+\n$/);
+      await world.call('read', { ticket: 2 });
+      expect((await verify()).stdout).toMatch(/later ones are not sealed yet/);
+      expect((await seal()).stdout).toMatch(/tenant acme: \d+ records sealed in 1 segments; the log has 2/);
+      expect((await seal()).stdout).toMatch(/tenant acme: 0 records sealed in 0 segments; the log has 2/);
+      const json = JSON.parse((await verify('--json')).stdout) as { tenants: object[] };
+      expect(json).toMatchObject({
+        ok: true,
+        tenants: [{ checkpoint: { origin: 'audit.example.com/test/acme', size: 2 } }],
+      });
+      writeFileSync(world.path('vkey'), `${publicKey}\n`);
+      expect(await countersign(['audit', 'verify', ...store(), '--public-key', world.path('vkey')])).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('No checkpoint from outside'),
+      });
+    },
+  );
 
   verifies('AUD-4', 'a store that was rolled back, emptied, or shown differently to another verifier', async () => {
     const victim = await createWorld();
@@ -109,7 +116,9 @@ describe('audit seal and verify', () => {
     const plain = ['audit', 'verify', ...store()];
     expect(await countersign([...plain, '--witness', world.path('witness')])).toMatchObject({ code: 2 });
     expect(await countersign([...plain, '--public-key', 'nothing'])).toMatchObject({ code: 3 });
-    expect(await countersign([...plain, '--public-key', `${publicKey.slice(0, -8)}AAAAAAAA`])).toMatchObject({ code: 4 });
+    expect(await countersign([...plain, '--public-key', `${publicKey.slice(0, -8)}AAAAAAAA`])).toMatchObject({
+      code: 4,
+    });
     expect(await verify('--witness', world.path('nowhere'))).toMatchObject({ code: 3, stdout: '' });
     expect(existsSync(world.path('nowhere'))).toBe(false);
     writeFileSync(world.path('forged.checkpoint'), 'audit.example.com/test/acme\n9\nAAAA\n\n— x AAAAAAAA\n');
@@ -140,7 +149,10 @@ describe('audit prove and verify-proof', () => {
     expect(await countersign(prove)).toMatchObject({ code: 0, stderr: '' });
     expect(readFileSync(proof, 'utf8').split('\n')[0]).toBe('c2sp.org/tlog-proof@v1');
     const check = (file: string) => countersign(['audit', 'verify-proof', file, '--public-key', publicKey, '--json']);
-    expect(JSON.parse((await check(proof)).stdout)).toMatchObject({ ok: true, record: { tenant: 'acme', body: { id } } });
+    expect(JSON.parse((await check(proof)).stdout)).toMatchObject({
+      ok: true,
+      record: { tenant: 'acme', body: { id } },
+    });
     expect(await countersign(prove)).toMatchObject({ code: 2 });
     writeFileSync(world.path('tampered'), readFileSync(proof, 'utf8').replace(/^index 0$/m, 'index 1'));
     expect(await check(world.path('tampered'))).toMatchObject({ code: 1, stdout: '' });
@@ -156,29 +168,33 @@ describe('audit prove and verify-proof', () => {
   });
 });
 
-verifies(['AUD-6', 'AUD-7'], 'audit archive and prune remove what was exported, and what is left verifies', async () => {
-  const place = ['--tenant', 'acme', '--by', 'olga', '--archive', world.path('archive')];
-  const act = [...store(), '--key-file', world.keyFile, ...place];
-  const prune = [
-    ...['audit', 'prune', ...act, '--before', '2999-01-01'],
-    ...['--notary-key-file', world.path('notary.key'), '--name', 'audit.example.com/test'],
-  ];
-  expect((await countersign(prune)).stdout).toMatch(/stays: not exported/);
-  const id = await recordId();
-  expect(await countersign(['audit', 'archive', ...act, '--public-key', publicKey])).toMatchObject({ code: 0 });
-  const [file = ''] = readdirSync(world.path('archive'));
-  expect(readFileSync(world.path(`archive/${file}`), 'utf8')).toContain(id);
-  expect((await countersign(prune)).stdout).toMatch(/segment 0: records 1 to \d+ of writer \S+ removed/);
-  expect((await verify()).stdout).toMatch(/of which \d+ were pruned/);
-  const proof = ['audit', 'prove', id, ...store(), '--tenant', 'acme', '--public-key', publicKey];
-  expect(await countersign([...proof, '--out', world.path('pruned-proof')])).toMatchObject({ code: 1 });
-  expect(
-    await countersign([
-      ...[...proof, '--out', world.path('pruned-proof')],
-      ...['--archive', world.path(`archive/${file}`)],
-    ]),
-  ).toMatchObject({ code: 0 });
-});
+verifies(
+  ['AUD-6', 'AUD-7'],
+  'audit archive and prune remove what was exported, and what is left verifies',
+  async () => {
+    const place = ['--tenant', 'acme', '--by', 'olga', '--archive', world.path('archive')];
+    const act = [...store(), '--key-file', world.keyFile, ...place];
+    const prune = [
+      ...['audit', 'prune', ...act, '--before', '2999-01-01'],
+      ...['--notary-key-file', world.path('notary.key'), '--name', 'audit.example.com/test'],
+    ];
+    expect((await countersign(prune)).stdout).toMatch(/stays: not exported/);
+    const id = await recordId();
+    expect(await countersign(['audit', 'archive', ...act, '--public-key', publicKey])).toMatchObject({ code: 0 });
+    const [file = ''] = readdirSync(world.path('archive'));
+    expect(readFileSync(world.path(`archive/${file}`), 'utf8')).toContain(id);
+    expect((await countersign(prune)).stdout).toMatch(/segment 0: records 1 to \d+ of writer \S+ removed/);
+    expect((await verify()).stdout).toMatch(/of which \d+ were pruned/);
+    const proof = ['audit', 'prove', id, ...store(), '--tenant', 'acme', '--public-key', publicKey];
+    expect(await countersign([...proof, '--out', world.path('pruned-proof')])).toMatchObject({ code: 1 });
+    expect(
+      await countersign([
+        ...[...proof, '--out', world.path('pruned-proof')],
+        ...['--archive', world.path(`archive/${file}`)],
+      ]),
+    ).toMatchObject({ code: 0 });
+  },
+);
 
 describe('audit stats and export', () => {
   const reading = (): readonly string[] => [...store(), '--key-file', world.keyFile, '--tenant', 'acme'];
@@ -201,24 +217,31 @@ describe('hold', () => {
   const hold = (verb: string, ...more: string[]) =>
     countersign(['hold', verb, ...store(), '--key-file', world.keyFile, '--tenant', 'acme', ...more]);
 
-  verifies('AUD-7', 'stops a running process from its next call on, until it is released; both are recorded', async () => {
-    expect(await world.call('read', { n: 1 })).toMatchObject({ status: 'completed' });
-    const order = ['--agent', 'support', '--by', 'olga', '--reason', 'strange calls'];
-    expect(await hold('set', ...order)).toMatchObject({ code: 0, stdout: 'agent support of tenant acme is on hold\n' });
-    expect(await world.call('read', { n: 2 })).toMatchObject({ status: 'denied', reason: 'held' });
-    expect((await hold('list')).stdout).toMatch(/^agent support of tenant acme since .* by olga: strange calls\n$/);
-    expect(await hold('release', '--agent', 'support', '--by', 'olga')).toMatchObject({ code: 0 });
-    expect(await world.call('read', { n: 3 })).toMatchObject({ status: 'completed' });
-    expect(await hold('release', '--agent', 'support', '--by', 'olga')).toMatchObject({ code: 1 });
-    const { stdout } = await countersign([
-      ...['audit', 'query', ...store(), '--key-file', world.keyFile, '--tenant', 'acme', '--json'],
-    ]);
-    const { records } = JSON.parse(stdout) as { records: { event: string; approver?: string }[] };
-    expect(records.filter(({ event }) => event === 'held' || event === 'released')).toMatchObject([
-      { event: 'held', approver: 'olga', agent: 'support' },
-      { event: 'released', approver: 'olga' },
-    ]);
-  });
+  verifies(
+    'AUD-7',
+    'stops a running process from its next call on, until it is released; both are recorded',
+    async () => {
+      expect(await world.call('read', { n: 1 })).toMatchObject({ status: 'completed' });
+      const order = ['--agent', 'support', '--by', 'olga', '--reason', 'strange calls'];
+      expect(await hold('set', ...order)).toMatchObject({
+        code: 0,
+        stdout: 'agent support of tenant acme is on hold\n',
+      });
+      expect(await world.call('read', { n: 2 })).toMatchObject({ status: 'denied', reason: 'held' });
+      expect((await hold('list')).stdout).toMatch(/^agent support of tenant acme since .* by olga: strange calls\n$/);
+      expect(await hold('release', '--agent', 'support', '--by', 'olga')).toMatchObject({ code: 0 });
+      expect(await world.call('read', { n: 3 })).toMatchObject({ status: 'completed' });
+      expect(await hold('release', '--agent', 'support', '--by', 'olga')).toMatchObject({ code: 1 });
+      const { stdout } = await countersign([
+        ...['audit', 'query', ...store(), '--key-file', world.keyFile, '--tenant', 'acme', '--json'],
+      ]);
+      const { records } = JSON.parse(stdout) as { records: { event: string; approver?: string }[] };
+      expect(records.filter(({ event }) => event === 'held' || event === 'released')).toMatchObject([
+        { event: 'held', approver: 'olga', agent: 'support' },
+        { event: 'released', approver: 'olga' },
+      ]);
+    },
+  );
 
   test('needs somebody who orders it, and one target', async () => {
     expect(await hold('set', '--agent', 'support')).toMatchObject({ code: 2 });

@@ -17,9 +17,7 @@ const seedLength = 32;
 export function ed25519PrivateKey(key: KeyObject | Uint8Array, what: string): KeyObject {
   const privateKey = key instanceof Uint8Array || key.type === 'secret' ? fromSeed(keyBytes(key, seedLength)) : key;
   if (privateKey.type === 'private' && privateKey.asymmetricKeyType === 'ed25519') return privateKey;
-  throw new KeyError(
-    `${what} is an Ed25519 private key, got ${privateKey.asymmetricKeyType ?? privateKey.type}`,
-  );
+  throw new KeyError(`${what} is an Ed25519 private key, got ${privateKey.asymmetricKeyType ?? privateKey.type}`);
 }
 
 function fromSeed(seed: Uint8Array): KeyObject {

@@ -42,9 +42,13 @@ async function seal(options: SealOptions): Promise<void> {
     throw new CommandFailure('failed', 'not everything could be sealed', 'ERR_LEDGER');
   }
   const seconds = options.watch === true ? defaultSeconds : options.watch;
-  await withStore(options.store, (store) => watch(createNotary({ store, signer, ...(witness === undefined ? {} : { witness }) }), options, seconds), {
-    durability: 'power',
-  });
+  await withStore(
+    options.store,
+    (store) => watch(createNotary({ store, signer, ...(witness === undefined ? {} : { witness }) }), options, seconds),
+    {
+      durability: 'power',
+    },
+  );
 }
 
 /** Until a signal asks for the end. A round that fails is said, and tried again in the next. */
@@ -62,7 +66,8 @@ async function sealOnce(notary: Notary, { tenant, json }: SealOptions): Promise<
     tenant === undefined ? await notary.sealAll() : { sealed: [await notary.seal(tenant)], failed: [] };
   if (json) await printJson({ ok: failed.length === 0, sealed, failed: failed.map(describeFailure) });
   else for (const one of sealed) await printLine(describe(one));
-  for (const failure of failed) printAside(`tenant ${failure.tenant} was not sealed: ${describeFailure(failure).message}`);
+  for (const failure of failed)
+    printAside(`tenant ${failure.tenant} was not sealed: ${describeFailure(failure).message}`);
   return failed.length === 0;
 }
 

@@ -22,7 +22,10 @@ export function reasonContext(approval: string, approver: string): string {
 export function viewApproval(approval: StoredApproval, key: SubjectKey, now: number): ApprovalView {
   const { call } = approval;
   const text = key.open(approval.sealedArguments, argumentsContext(approval.id));
-  if (key.digest(digestArguments(text)) !== call.argumentsDigest || digestApproval(call, approval) !== approval.digest) {
+  if (
+    key.digest(digestArguments(text)) !== call.argumentsDigest ||
+    digestApproval(call, approval) !== approval.digest
+  ) {
     throw new ApprovalConflict(`approval ${approval.id} was changed in the store: it is not what its digest says`);
   }
   const lapsed = approval.state === 'pending' && approval.expiresAt <= now;

@@ -34,16 +34,7 @@ export function digestCall(
   argumentsDigest: string,
 ): string {
   const { name, source, schemaDigest } = tool;
-  const fields = [
-    'countersign/call/1',
-    tenant,
-    subject,
-    slot,
-    name,
-    source,
-    schemaDigest ?? null,
-    argumentsDigest,
-  ];
+  const fields = ['countersign/call/1', tenant, subject, slot, name, source, schemaDigest ?? null, argumentsDigest];
   return hash('sha256', JSON.stringify(fields), 'base64url');
 }
 

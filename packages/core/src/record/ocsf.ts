@@ -113,9 +113,7 @@ const unmapped = [
 ] as const;
 
 function unmappedOf(record: OpenedRecord): object {
-  return Object.fromEntries(
-    unmapped.filter((name) => record[name] !== undefined).map((name) => [name, record[name]]),
-  );
+  return Object.fromEntries(unmapped.filter((name) => record[name] !== undefined).map((name) => [name, record[name]]));
 }
 
 function given(name: string, value: unknown): object {

@@ -28,7 +28,10 @@ export function compileRedaction(paths: RedactionPaths, at: string, issues: Poli
     for (const [index, path] of (paths[treatment] ?? []).entries()) {
       const segments = path.slice(1).split('/');
       if (!pathForm.test(path) || segments.length > maxDepth) {
-        issues.push({ path: `${at}/${treatment}/${index}`, message: `expected a path such as "/card/number", got ${path}` });
+        issues.push({
+          path: `${at}/${treatment}/${index}`,
+          message: `expected a path such as "/card/number", got ${path}`,
+        });
         continue;
       }
       let place = root;

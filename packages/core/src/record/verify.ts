@@ -139,12 +139,7 @@ interface Chain {
   time: number;
 }
 
-function createChain(
-  tenant: string,
-  writer: string,
-  heads: readonly ChainHead[],
-  trail: SealTrail | undefined,
-): Chain {
+function createChain(tenant: string, writer: string, heads: readonly ChainHead[], trail: SealTrail | undefined): Chain {
   const start = trail?.start ?? { seq: 0, hash: genesisHash(tenant, writer) };
   return {
     tenant,

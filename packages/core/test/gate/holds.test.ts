@@ -15,7 +15,11 @@ const order = { tenant: 'acme', by: 'olga' } as const;
 const run = async (f: Fixture, gate = f.gate) => {
   const { body, runs } = counted('done');
   const outcome = await gate.execute(callTo('read'), body);
-  return { status: outcome.status, runs: runs.length, ...(outcome.status === 'denied' ? { reason: outcome.reason } : {}) };
+  return {
+    status: outcome.status,
+    runs: runs.length,
+    ...(outcome.status === 'denied' ? { reason: outcome.reason } : {}),
+  };
 };
 const stopped = { status: 'denied', reason: 'held', runs: 0 };
 const goesOn = { status: 'completed', runs: 1 };
@@ -69,7 +73,12 @@ describe('a hold', () => {
       const store = sqliteStore({ path: ${JSON.stringify(path)} });
       await openHolds({ store, key: new Uint8Array(32).fill(7) }).hold({ tenant: 'acme', agent: 'support', by: 'olga' });
       await store.close();`;
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', elsewhere]);
+    const child = spawn(process.execPath, [
+      '--disable-warning=ExperimentalWarning',
+      '--input-type=module',
+      '-e',
+      elsewhere,
+    ]);
     expect(await once(child, 'exit')).toEqual([0, null]);
     expect(await run(f)).toEqual(stopped);
     await f.countersign.close();
@@ -86,7 +95,8 @@ describe('a hold', () => {
     expect(await f.countersign.holds('acme')).toEqual([]);
     expect(await f.countersign.release({ ...order, user: 'alice' })).toBe(false);
     const records = [];
-    for await (const record of f.countersign.ledger.query({ tenant: 'acme', kind: 'administration' })) records.push(record);
+    for await (const record of f.countersign.ledger.query({ tenant: 'acme', kind: 'administration' }))
+      records.push(record);
     expect(records.map(({ event, approver, detail }) => [event, approver, detail])).toEqual([
       ['held', 'olga', 'user alice: strange calls'],
       ['held', 'olga', 'user alice: stranger calls'],
@@ -99,7 +109,7 @@ describe('a hold', () => {
   test('cannot be ordered or released through a gate', () => {
     const f = fixture();
     const reachable = new Set<string>();
-    for (let object: object | null = f.gate; object !== null && object !== Object.prototype; ) {
+    for (let object: object | null = f.gate; object !== null && object !== Object.prototype;) {
       for (const name of Reflect.ownKeys(object)) reachable.add(String(name));
       object = Object.getPrototypeOf(object) as object | null;
     }

@@ -69,43 +69,55 @@ describe('an identity that is refused leaves a record:', () => {
     for (const claimed of [undefined, null, 'acme', Object.create(null), { tenant: 7 }]) {
       expect(() => f.countersign.gate({ principal: claimed as never, run: 'run-1' })).toThrow();
     }
-    const hostile = { get tenant(): never { throw new Error('no'); } };
+    const hostile = {
+      get tenant(): never {
+        throw new Error('no');
+      },
+    };
     expect(() => f.countersign.gate({ principal: hostile as never, run: 'run-1' })).toThrow(/countersign\.principal/);
     await recordsOf(f);
     expect(await f.store.system.tenants()).toEqual(['acme']);
   });
 });
 
-verifies('AUD-1', 'a call that was permitted and never run is recorded, and running it adds no second decision', async () => {
-  const f = fixture();
-  const call = callTo('read', { ticket: 1 });
-  await f.gate.check(call);
-  await f.gate.check(call);
-  await f.countersign.maintain();
-  expect((await recordsOf(f)).map(({ kind, event }) => [kind, event])).toEqual([['decision', 'allow']]);
-  await f.gate.execute(call, () => 'done');
-  const after = await recordsOf(f);
-  expect(after.map(({ kind }) => kind)).toEqual(['decision', 'claim', 'outcome']);
-});
+verifies(
+  'AUD-1',
+  'a call that was permitted and never run is recorded, and running it adds no second decision',
+  async () => {
+    const f = fixture();
+    const call = callTo('read', { ticket: 1 });
+    await f.gate.check(call);
+    await f.gate.check(call);
+    await f.countersign.maintain();
+    expect((await recordsOf(f)).map(({ kind, event }) => [kind, event])).toEqual([['decision', 'allow']]);
+    await f.gate.execute(call, () => 'done');
+    const after = await recordsOf(f);
+    expect(after.map(({ kind }) => kind)).toEqual(['decision', 'claim', 'outcome']);
+  },
+);
 
-verifies(['AUD-1', 'PRF-1'], 'a call that is checked and then runs leaves the three records of a call, in two writes', async () => {
-  const store = memoryStore();
-  let writes = 0;
-  const counting = {
-    ...store,
-    observe: (input: Parameters<typeof store.observe>[0]) => ((writes += 1), store.observe(input)),
-    claim: (input: Parameters<typeof store.claim>[0]) => ((writes += 1), store.claim(input)),
-    settle: (input: Parameters<typeof store.settle>[0]) => ((writes += 1), store.settle(input)),
-    append: (...input: Parameters<typeof store.append>) => ((writes += 1), store.append(...input)),
-  };
-  const f = fixture({ store: counting });
-  const call = callTo('read');
-  await f.gate.check(call);
-  await f.gate.execute(call, () => 'done');
-  await f.countersign.maintain();
-  expect((await recordsOf(f)).map(({ kind }) => kind)).toEqual(['decision', 'claim', 'outcome']);
-  expect(writes).toBe(2);
-});
+verifies(
+  'AUD-1',
+  'a call that is checked and then runs leaves the three records of a call, in two writes',
+  async () => {
+    const store = memoryStore();
+    let writes = 0;
+    const counting = {
+      ...store,
+      observe: (input: Parameters<typeof store.observe>[0]) => ((writes += 1), store.observe(input)),
+      claim: (input: Parameters<typeof store.claim>[0]) => ((writes += 1), store.claim(input)),
+      settle: (input: Parameters<typeof store.settle>[0]) => ((writes += 1), store.settle(input)),
+      append: (...input: Parameters<typeof store.append>) => ((writes += 1), store.append(...input)),
+    };
+    const f = fixture({ store: counting });
+    const call = callTo('read');
+    await f.gate.check(call);
+    await f.gate.execute(call, () => 'done');
+    await f.countersign.maintain();
+    expect((await recordsOf(f)).map(({ kind }) => kind)).toEqual(['decision', 'claim', 'outcome']);
+    expect(writes).toBe(2);
+  },
+);
 
 test('more unrun calls than are kept are written down, and so are those of a process that ends', async () => {
   const f = fixture();

@@ -131,7 +131,9 @@ describe('a query', () => {
   test('under the wrong master key is an error, not a list of damaged records', async () => {
     const { store, recorder } = await filled();
     const sealer = createSealer({ masterKey: new Uint8Array(32).fill(9), keys: store });
-    await expect(all(createLedger({ store, sealer, recorder, clock: createClock() }))).rejects.toMatchObject({ code: 'ERR_KEY' });
+    await expect(all(createLedger({ store, sealer, recorder, clock: createClock() }))).rejects.toMatchObject({
+      code: 'ERR_KEY',
+    });
   });
 
   test('goes on past a key that was tampered with, and says which records it cannot open', async () => {

@@ -15,13 +15,20 @@ function redact(args: unknown, paths: RedactionPaths): unknown {
 
 describe('the rules of a tool', () => {
   verifies('AUD-1', 'hide what they name, at its path and nowhere else', () => {
-    const args = { card: { number: '4111', holder: 'Ada' }, number: '7', items: [{ price: 1, note: 'a' }, { price: 2 }] };
+    const args = {
+      card: { number: '4111', holder: 'Ada' },
+      number: '7',
+      items: [{ price: 1, note: 'a' }, { price: 2 }],
+    };
     expect(redact(args, { hide: ['/card/number', '/items/*/note'] })).toEqual({
       card: { number: '[redacted]', holder: 'Ada' },
       number: '7',
       items: [{ price: 1, note: '[redacted]' }, { price: 2 }],
     });
-    expect(redact(args, { hide: ['/card', '/items/0'] })).toMatchObject({ card: '[redacted]', items: ['[redacted]', { price: 2 }] });
+    expect(redact(args, { hide: ['/card', '/items/0'] })).toMatchObject({
+      card: '[redacted]',
+      items: ['[redacted]', { price: 2 }],
+    });
   });
 
   test('digest under a key: equal values look equal, whatever the order of their members', () => {
@@ -50,7 +57,10 @@ describe('the rules of a tool', () => {
   });
 
   test('reach members with any name, and no prototype', () => {
-    expect(redact({ 'a/b': 1, 'c~d': 2 }, { hide: ['/a~1b', '/c~0d'] })).toEqual({ 'a/b': '[redacted]', 'c~d': '[redacted]' });
+    expect(redact({ 'a/b': 1, 'c~d': 2 }, { hide: ['/a~1b', '/c~0d'] })).toEqual({
+      'a/b': '[redacted]',
+      'c~d': '[redacted]',
+    });
     const odd = JSON.parse('{"__proto__":{"x":1},"constructor":2}') as unknown;
     expect(JSON.stringify(redact(odd, { hide: ['/__proto__'] }))).toBe('{"__proto__":"[redacted]","constructor":2}');
     expect(redact({ a: 1 }, { hide: ['/constructor', '/toString'] })).toEqual({ a: 1 });
@@ -61,14 +71,21 @@ describe('the rules of a tool', () => {
     compileRedaction({ hide: ['', 'card', '/a~2', '/a'.repeat(20)] }, '/tools/pay/redact', issues);
     expect(issues.map(({ path }) => path)).toEqual([0, 1, 2, 3].map((index) => `/tools/pay/redact/hide/${index}`));
     const { tools } = document;
-    const refused = { ...document, tools: { ...tools, read: { ...tools['read'], redact: { hide: ['card'], show: [] } } } };
+    const refused = {
+      ...document,
+      tools: { ...tools, read: { ...tools['read'], redact: { hide: ['card'], show: [] } } },
+    };
     expect(() => definePolicy(refused as never)).toThrow(/redact.*path of arguments|unknown key/s);
   });
 });
 
 verifies(['AUD-1', 'CRD-7'], 'hold in records and in spans, while the tool gets its arguments whole', async () => {
   const { tools } = document;
-  const redacting = { capability: 'tickets:ticket:read', risk: 'low', redact: { hide: ['/note'], digest: ['/iban'] } } as const;
+  const redacting = {
+    capability: 'tickets:ticket:read',
+    risk: 'low',
+    redact: { hide: ['/note'], digest: ['/iban'] },
+  } as const;
   const exporter = new InMemorySpanExporter();
   const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
   const key = new Uint8Array(32).fill(5);

@@ -123,7 +123,9 @@ export async function pruneSegments(
     const segment = await segmentAt(store, tenant, index);
     const records = await recordsOf(store, segment);
     const because = isOlder(records, request.before)
-      ? ((await isArchived(request, segment, records)) ? obstacle(head, heads, passed) : 'not_archived')
+      ? (await isArchived(request, segment, records))
+        ? obstacle(head, heads, passed)
+        : 'not_archived'
       : 'too_young';
     if (because === undefined) {
       await prune(request, origin, segment);
@@ -137,11 +139,22 @@ export async function pruneSegments(
   return { pruned, kept };
 }
 
-async function prune({ store, tenant, signer, draft, now }: PruneInput, origin: string, segment: SealedSegment): Promise<void> {
+async function prune(
+  { store, tenant, signer, draft, now }: PruneInput,
+  origin: string,
+  segment: SealedSegment,
+): Promise<void> {
   const { index, writer, to, archived = '' } = segment;
   const value = formatSegment({ ...segment, pruned: await signPruned(origin, segment, signer) });
   const record = draft('segment_pruned', describe(segment, archived));
-  await store.system.prune({ tenant, writer, through: to, entry: { id: segmentId(index), value }, now: now(), records: [record] });
+  await store.system.prune({
+    tenant,
+    writer,
+    through: to,
+    entry: { id: segmentId(index), value },
+    now: now(),
+    records: [record],
+  });
 }
 
 function obstacle(
@@ -201,7 +214,11 @@ function sequenceFrom(value: string): number {
   }
 }
 
-async function sealedSegments(store: ArchiveStore, tenant: string, verifier: NoteVerifier): Promise<readonly SegmentHead[]> {
+async function sealedSegments(
+  store: ArchiveStore,
+  tenant: string,
+  verifier: NoteVerifier,
+): Promise<readonly SegmentHead[]> {
   const note = (await storedCheckpoint(store, tenant))?.value ?? '';
   if (note === '') return [];
   return (await signedLog(store, tenant, note, { verifier, origin: originOf(verifier.name, tenant) })).segments;

@@ -153,10 +153,7 @@ export function createNotary(options: NotaryOptions): Notary {
     await witness.add({ origin, oldSize, path, note });
   }
 
-  async function* unsealed(
-    tenant: string,
-    known: readonly SegmentHead[],
-  ): AsyncGenerator<SealedSegment, void, void> {
+  async function* unsealed(tenant: string, known: readonly SegmentHead[]): AsyncGenerator<SealedSegment, void, void> {
     const last = new Map(known.map((segment) => [segment.writer, segment]));
     const heads = (await store.heads(tenant)).map(({ writer }) => writer);
     const writers = new Set([...heads, ...(await store.writers(tenant))]);

@@ -52,7 +52,8 @@ export async function proveRecord(
   if (note === '') throw new LedgerError(`${origin} was never sealed: run \`audit seal\` first`);
   const { segments, checkpoint } = await signedLog(store, tenant, note, { verifier, origin });
   const head = segments.find((segment) => segment.writer === writer && segment.from <= seq && seq <= segment.to);
-  if (head === undefined) throw new LedgerError(`record ${seq} of ${writer} is not sealed yet: run \`audit seal\` first`);
+  if (head === undefined)
+    throw new LedgerError(`record ${seq} of ${writer} is not sealed yet: run \`audit seal\` first`);
   const hashes = checkedHashes(await segmentAt(store, tenant, head.index));
   const place = seq - head.from;
   const previous = place === 0 ? head.previous : (hashes[place - 1]?.toString('hex') ?? '');

@@ -71,7 +71,12 @@ verifies('AUD-4', 'a proof with a field exchanged, dropped or added is refused',
     ...extra,
     record: { ...(extra['record'] as object), ...changes },
   });
-  expect(() => verifyProof(rebuilt((extra) => extra), verifier)).not.toThrow();
+  expect(() =>
+    verifyProof(
+      rebuilt((extra) => extra),
+      verifier,
+    ),
+  ).not.toThrow();
   const changes: ((extra: Record<string, unknown>) => unknown)[] = [
     record({ tenant: 'globex' }),
     record({ writer: 'w_other' }),

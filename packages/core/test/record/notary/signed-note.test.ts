@@ -49,7 +49,11 @@ describe('a forged note is refused with a typed error that says what to do:', ()
     ['with another size', (note) => note.replace('\n7\n', '\n8\n'), /was changed/],
     ['with a signature in bad base64', (note) => note.replace(/.=\n$/, '\n'), /no signed note/],
     ['with loose bits in the base64', (note) => loosened(note), /no signed note/],
-    ['with an extra signed line', () => signNote(`${origin}\n7\n${root.toString('base64')}\nmore\n`, signer), /three lines/],
+    [
+      'with an extra signed line',
+      () => signNote(`${origin}\n7\n${root.toString('base64')}\nmore\n`, signer),
+      /three lines/,
+    ],
     ['with a line added after signing', (note) => note.replace('\n7\n', '\n7\nmore\n'), /was changed/],
     ['without a signature', (note) => `${note.split('\n\n')[0] ?? ''}\n`, /no signed note/],
     ['without a blank line', (note) => note.replace('\n\n', '\n'), /no signed note/],
@@ -74,13 +78,22 @@ describe('a forged note is refused with a typed error that says what to do:', ()
 /** The same bytes for a lenient decoder. */
 function loosened(note: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-  return note.replace(/(.)(=+)\n$/, (_, last: string, pad: string) => `${alphabet[alphabet.indexOf(last) + 1]}${pad}\n`);
+  return note.replace(
+    /(.)(=+)\n$/,
+    (_, last: string, pad: string) => `${alphabet[alphabet.indexOf(last) + 1]}${pad}\n`,
+  );
 }
 
 describe('a key is refused', () => {
   test('when it was mistyped, is of another kind, or is no key', () => {
     const key = formatVerifierKey(signer);
-    for (const text of ['', 'key', key.replace('+', ' '), key.slice(0, -4), key.replace(/\+[0-9a-f]{8}/, '+00000000')]) {
+    for (const text of [
+      '',
+      'key',
+      key.replace('+', ' '),
+      key.slice(0, -4),
+      key.replace(/\+[0-9a-f]{8}/, '+00000000'),
+    ]) {
       expect(() => parseVerifierKey(text)).toThrow(KeyError);
     }
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });

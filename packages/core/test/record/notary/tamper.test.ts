@@ -198,7 +198,9 @@ async function noteInStore(): Promise<string> {
 describe('the notary signs nothing', () => {
   verifies('AUD-4', 'over a record that does not fit its chain', async () => {
     await ledger.append(3);
-    await ledger.attack(`UPDATE records SET body = replace(body, 'read', 'drop') WHERE id >> 32 = 3 AND (id & 4294967295) = 2`);
+    await ledger.attack(
+      `UPDATE records SET body = replace(body, 'read', 'drop') WHERE id >> 32 = 3 AND (id & 4294967295) = 2`,
+    );
     await expect(ledger.seal()).rejects.toThrow(/record 2 of writer .* does not fit/);
     expect(await noteInStore()).toBe(await note());
   });
@@ -272,9 +274,13 @@ describe('the witness', () => {
     await ledger.append(4);
     await ledger.seal();
     await expect(ledger.witness.add({ origin, oldSize: 6, path: [], note: old })).rejects.toThrow(/rolled back/);
-    await expect(ledger.witness.add({ origin, oldSize: 5, path: [], note: await note() })).rejects.toThrow(/read it again/);
+    await expect(ledger.witness.add({ origin, oldSize: 5, path: [], note: await note() })).rejects.toThrow(
+      /read it again/,
+    );
     const forged = await signAnother(6);
-    await expect(ledger.witness.add({ origin, oldSize: 6, path: [], note: forged })).rejects.toThrow(/forked or rewritten/);
+    await expect(ledger.witness.add({ origin, oldSize: 6, path: [], note: forged })).rejects.toThrow(
+      /forked or rewritten/,
+    );
   });
 
   test('takes nothing that the notary did not sign', async () => {
