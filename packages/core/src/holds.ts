@@ -52,77 +52,80 @@ export interface HoldsOptions {
 const attempts = 5;
 const pageSize = 100;
 
-export function createHolds({ store, sealer, recorder, clock }: HoldsOptions): Holds {
-  function idOf({ tenant, user, agent }: HoldTarget): string {
-    requireId('tenant', tenant);
-    if (user !== undefined && agent !== undefined) throw new LedgerError('hold a user or an agent, not both at once');
-    if (user !== undefined) return `subject:${sealer.pseudonym(tenant, user)}`;
-    return agent === undefined ? 'tenant' : `agent:${requireId('agent', agent)}`;
-  }
-
-  function draftOf(event: 'held' | 'released', { tenant, user, agent, by, reason }: HoldRequest): RecordDraft {
-    const details = [
-      ...(user === undefined ? [] : [`user ${user}`]),
-      ...(user === undefined && agent === undefined ? ['the whole tenant'] : []),
-      ...(reason === undefined ? [] : [reason]),
-    ];
-    return recorder.draft(
-      {
-        ...{ kind: 'administration', event, tenant, approver: requireId('user', by) },
-        ...(agent === undefined ? {} : { agent }),
-        ...(details.length === 0 ? {} : { detail: details.join(': ') }),
-      },
-      sealer.tenant(tenant),
-    );
-  }
-
-  /** Somebody else may hold or release the same at this moment. */
-  async function put(
-    event: 'held' | 'released',
-    request: HoldRequest,
-    valueOf: (id: string) => string | undefined,
-  ): Promise<boolean> {
-    const { tenant } = request;
-    await sealer.check(tenant);
-    const id = idOf(request);
-    for (let attempt = 0; attempt < attempts; attempt += 1) {
-      const expected = (await store.entry(tenant, 'hold', id))?.version;
-      if (expected === undefined && event === 'released') return false;
-      const records = [draftOf(event, request)];
-      const value = valueOf(id);
-      const input = { tenant, kind: 'hold', id, expected, value, now: clock.now(), records } as const;
-      if ((await store.putEntry(input)) !== undefined) return true;
-    }
-    throw new LedgerError(`the hold of ${tenant} was changed ${attempts} times meanwhile: look at it, then try again`);
-  }
-
-  function open(tenant: string, { id, value, updatedAt }: StoredEntry): Hold {
-    const sealed = sealer.tenant(tenant).open(value, holdContext(tenant, id));
-    return { tenant, ...(JSON.parse(sealed) as Pick<Hold, 'by' | 'user' | 'agent' | 'reason'>), since: updatedAt };
-  }
-
+export function createHolds(options: HoldsOptions): Holds {
+  const { sealer } = options;
   return {
     async hold(request) {
       const { tenant, user, agent, by, reason } = request;
       const kept = JSON.stringify({ user, agent, by, reason });
-      await put('held', request, (id) => sealer.tenant(tenant).seal(kept, holdContext(tenant, id)));
+      await put(options, 'held', request, (id) => sealer.tenant(tenant).seal(kept, holdContext(tenant, id)));
     },
-    release: (request) => put('released', request, () => undefined),
-    async holds(tenant) {
-      await sealer.check(requireId('tenant', tenant));
-      const found: Hold[] = [];
-      let after: string | undefined;
-      for (;;) {
-        const entries = await store.entries(tenant, 'hold', {
-          limit: pageSize,
-          ...(after === undefined ? {} : { after }),
-        });
-        after = entries.at(-1)?.id;
-        if (after === undefined) return found;
-        for (const entry of entries) found.push(open(tenant, entry));
-      }
-    },
+    release: (request) => put(options, 'released', request, () => undefined),
+    holds: (tenant) => list(options, tenant),
   };
+}
+
+function idOf(sealer: Sealer, { tenant, user, agent }: HoldTarget): string {
+  requireId('tenant', tenant);
+  if (user !== undefined && agent !== undefined) throw new LedgerError('hold a user or an agent, not both at once');
+  if (user !== undefined) return `subject:${sealer.pseudonym(tenant, user)}`;
+  return agent === undefined ? 'tenant' : `agent:${requireId('agent', agent)}`;
+}
+
+function draftOf({ sealer, recorder }: HoldsOptions, event: 'held' | 'released', request: HoldRequest): RecordDraft {
+  const { tenant, user, agent, by, reason } = request;
+  const details = [
+    ...(user === undefined ? [] : [`user ${user}`]),
+    ...(user === undefined && agent === undefined ? ['the whole tenant'] : []),
+    ...(reason === undefined ? [] : [reason]),
+  ];
+  return recorder.draft(
+    {
+      ...{ kind: 'administration', event, tenant, approver: requireId('user', by) },
+      ...(agent === undefined ? {} : { agent }),
+      ...(details.length === 0 ? {} : { detail: details.join(': ') }),
+    },
+    sealer.tenant(tenant),
+  );
+}
+
+/** Somebody else may hold or release the same at this moment. */
+async function put(
+  options: HoldsOptions,
+  event: 'held' | 'released',
+  request: HoldRequest,
+  valueOf: (id: string) => string | undefined,
+): Promise<boolean> {
+  const { store, sealer, clock } = options;
+  const { tenant } = request;
+  const id = idOf(sealer, request);
+  await sealer.check(tenant);
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const expected = (await store.entry(tenant, 'hold', id))?.version;
+    if (expected === undefined && event === 'released') return false;
+    const records = [draftOf(options, event, request)];
+    const input = { tenant, kind: 'hold', id, expected, value: valueOf(id), now: clock.now(), records } as const;
+    if ((await store.putEntry(input)) !== undefined) return true;
+  }
+  throw new LedgerError(`the hold of ${tenant} was changed ${attempts} times meanwhile: look at it, then try again`);
+}
+
+async function list({ store, sealer }: HoldsOptions, tenant: string): Promise<readonly Hold[]> {
+  await sealer.check(requireId('tenant', tenant));
+  const found: Hold[] = [];
+  let after: string | undefined;
+  for (;;) {
+    const filter = { limit: pageSize, ...(after === undefined ? {} : { after }) };
+    const entries = await store.entries(tenant, 'hold', filter);
+    after = entries.at(-1)?.id;
+    if (after === undefined) return found;
+    for (const entry of entries) found.push(open(sealer, tenant, entry));
+  }
+}
+
+function open(sealer: Sealer, tenant: string, { id, value, updatedAt }: StoredEntry): Hold {
+  const sealed = sealer.tenant(tenant).open(value, holdContext(tenant, id));
+  return { tenant, ...(JSON.parse(sealed) as Pick<Hold, 'by' | 'user' | 'agent' | 'reason'>), since: updatedAt };
 }
 
 function holdContext(tenant: string, id: string): string {

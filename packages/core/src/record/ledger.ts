@@ -137,27 +137,9 @@ export function createLedger({ store, sealer, recorder, clock }: LedgerOptions):
         sealer.tenant(tenant),
       );
 
-  async function* matching(
-    conditions: LedgerQuery,
-  ): AsyncGenerator<{ readonly record: StoredRecord; readonly body: RecordBody }, void, void> {
-    const { tenant, limit = Number.POSITIVE_INFINITY } = checkQuery(conditions);
-    const subject = conditions.user === undefined ? undefined : sealer.pseudonym(tenant, conditions.user);
-    await sealer.check(tenant);
-    const writers = await store.writers(tenant);
-    const streams = writers.map((writer) => recordsOfWriter(store, writer, conditions, writers.length));
-    let found = 0;
-    for await (const record of mergeByTime(streams)) {
-      const body = parseRecordBody(record);
-      if (!matches(body, conditions, subject)) continue;
-      yield { record, body };
-      found += 1;
-      if (found >= limit) return;
-    }
-  }
-
   async function* query(conditions: LedgerQuery): AsyncGenerator<OpenedRecord, void, void> {
     const keyOf = createKeyFinder(sealer, conditions.tenant);
-    for await (const { record, body } of matching(conditions)) yield await open(record, body, keyOf);
+    for await (const { record, body } of matching(store, sealer, conditions)) yield await open(record, body, keyOf);
   }
 
   return {
@@ -169,7 +151,7 @@ export function createLedger({ store, sealer, recorder, clock }: LedgerOptions):
     },
     async stats(conditions) {
       const counter = createStatsCounter();
-      for await (const { body } of matching(conditions)) counter.add(body);
+      for await (const { body } of matching(store, sealer, conditions)) counter.add(body);
       return counter.result();
     },
     async *archive({ tenant, verifier, place, by }) {
@@ -200,6 +182,26 @@ export function createLedger({ store, sealer, recorder, clock }: LedgerOptions):
       sealer.forget(tenant, user);
     },
   };
+}
+
+async function* matching(
+  store: LedgerOptions['store'],
+  sealer: Sealer,
+  conditions: LedgerQuery,
+): AsyncGenerator<{ readonly record: StoredRecord; readonly body: RecordBody }, void, void> {
+  const { tenant, limit = Number.POSITIVE_INFINITY } = checkQuery(conditions);
+  const subject = conditions.user === undefined ? undefined : sealer.pseudonym(tenant, conditions.user);
+  await sealer.check(tenant);
+  const writers = await store.writers(tenant);
+  const streams = writers.map((writer) => recordsOfWriter(store, writer, conditions, writers.length));
+  let found = 0;
+  for await (const record of mergeByTime(streams)) {
+    const body = parseRecordBody(record);
+    if (!matches(body, conditions, subject)) continue;
+    yield { record, body };
+    found += 1;
+    if (found >= limit) return;
+  }
 }
 
 /** A mistaken condition must not widen the answer. */

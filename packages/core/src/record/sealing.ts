@@ -21,7 +21,7 @@ export interface SubjectKey extends SealingKey {
   readonly pseudonym: string;
   readonly user: string;
   /** Stands for a text in the store: HMAC-SHA-256 under a key of this user, base64url. Cannot be guessed from outside. */
-  digest(text: string): string;
+  readonly digest: (text: string) => string;
 }
 
 export interface Sealer {

@@ -118,8 +118,8 @@ export async function verifyLedger(
   return conclude(chains, expectedHeads, seals);
 }
 
-function sealedStore({ entry, entries }: VerifiableStore): Pick<Store, 'entry' | 'entries'> {
-  if (entry !== undefined && entries !== undefined) return { entry, entries };
+function sealedStore(store: VerifiableStore): Pick<Store, 'entry' | 'entries'> {
+  if (store.entry !== undefined && store.entries !== undefined) return store as Pick<Store, 'entry' | 'entries'>;
   throw new LedgerError('this store keeps no entries, so that no seal can be checked: verify the store itself');
 }
 

@@ -48,9 +48,8 @@ export function createTestStore(): TestStore {
     }
   }
 
-  const { entry, entries, putEntry, system } = memoryStore();
   return {
-    ...{ entry, entries, putEntry, system },
+    ...memoryStore(),
     tables,
     as: (writer) => ({ append: async (tenant, drafts) => append(writer, tenant, drafts) }),
     append: async (tenant, drafts) => append('one', tenant, drafts),
