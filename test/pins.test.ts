@@ -50,6 +50,7 @@ describe('public names', () => {
         "currentLease",
         "definePolicy",
         "describeApproval",
+        "describeRule",
         "encryptedFileProvider",
         "fileWitness",
         "findRecord",

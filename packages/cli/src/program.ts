@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { approveCommand } from './commands/approvals-approve.ts';
+import { editCommand } from './commands/approvals-edit.ts';
 import { listCommand } from './commands/approvals-list.ts';
 import { rejectCommand } from './commands/approvals-reject.ts';
 import { reviewCommand } from './commands/approvals-review.ts';
@@ -19,6 +20,7 @@ import { queryCommand } from './commands/audit-query.ts';
 import { verifyCommand } from './commands/audit-verify.ts';
 import { holdCommand, holdsCommand, releaseCommand } from './commands/hold.ts';
 import { checkCommand } from './commands/policy-check.ts';
+import { showPolicyCommand } from './commands/policy-show.ts';
 import { printable } from './output.ts';
 
 export function createProgram(): Command {
@@ -30,20 +32,20 @@ export function createProgram(): Command {
       writeErr: (text) => process.stderr.write(printable(text)),
     });
   const groups = {
-    approvals: [listCommand, showCommand, approveCommand, rejectCommand, reviewCommand],
+    approvals: [listCommand, showCommand, editCommand, approveCommand, rejectCommand, reviewCommand],
     audit: [
       ...[queryCommand, statsCommand, exportCommand],
       ...[keyCommand, sealCommand, verifyCommand, headsCommand, proveCommand, verifyProofCommand],
       ...[archiveCommand, pruneCommand],
     ],
     hold: [holdCommand, releaseCommand, holdsCommand],
-    policy: [checkCommand],
+    policy: [checkCommand, showPolicyCommand],
   };
   const descriptions: Readonly<Record<keyof typeof groups, string>> = {
     approvals: 'see and decide what waits for a person',
     audit: 'read, seal and verify the ledger',
     hold: 'stop a tenant, a user or an agent at once',
-    policy: 'check a policy file',
+    policy: 'check and show a policy file',
   };
   for (const name of Object.keys(groups) as (keyof typeof groups)[]) {
     const group = program.command(name).description(descriptions[name]);
