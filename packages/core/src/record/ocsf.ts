@@ -7,6 +7,7 @@
 import type { OpenedRecord } from './open-record.ts';
 
 const version = '1.6.0';
+const product = 'Countersign';
 const classUid = 6003;
 const categoryUid = 6;
 const otherActivity = 99;
@@ -66,29 +67,30 @@ export function ocsfEvent(record: OpenedRecord): Readonly<Record<string, unknown
       ...given('service', record.source === undefined ? undefined : { name: record.source }),
       ...given('request', record.call === undefined ? undefined : { uid: record.call }),
     },
-    src_endpoint: { svc_name: record.agent ?? 'countersign' },
+    src_endpoint: { svc_name: record.agent ?? product },
     unmapped: unmappedOf(record),
   };
 }
 
-function metadataOf({ id, tenant, run, trace, seq }: OpenedRecord): object {
+function metadataOf({ id, tenant, run, seq }: OpenedRecord): object {
   return {
     version,
     profiles: ['security_control'],
-    product: { name: 'Countersign', vendor_name: 'Countersign' },
+    product: { name: product, vendor_name: product },
     uid: id,
     tenant_uid: tenant,
     sequence: seq,
     ...given('correlation_uid', run),
-    ...given('trace_uid', trace),
   };
 }
 
-function actorOf({ agent, user, subject, verdict, policyVersion, ruleDigest }: OpenedRecord): object {
+/** Behind an act of administration stands who ordered it. */
+function actorOf({ agent, user, approver, kind, subject, verdict, policyVersion, ruleDigest }: OpenedRecord): object {
   const policy = { ...given('uid', ruleDigest), ...given('version', policyVersion) };
-  const person = { ...given('uid', user), ...given('uid_alt', subject) };
+  const person =
+    kind === 'administration' ? given('uid', approver) : { ...given('uid', user), ...given('uid_alt', subject) };
   return {
-    ...given('app_name', agent),
+    app_name: agent ?? product,
     ...given('user', Object.keys(person).length === 0 ? undefined : person),
     ...given('authorizations', verdict === undefined ? undefined : [{ decision: verdict, policy }]),
   };
@@ -103,6 +105,7 @@ const unmapped = [
   'approver',
   'lease',
   'service',
+  'trace',
   'span',
   'arguments',
   'argumentsDigest',
