@@ -49,5 +49,8 @@ export const forbiddenInCore: string[] = [
   'langchain/*',
   '@langchain/*',
   '@modelcontextprotocol/*',
+  'node-vault',
+  '@aws-sdk/*',
+  '@octokit/*',
   '@countersign/*',
 ];

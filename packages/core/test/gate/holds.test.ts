@@ -113,9 +113,8 @@ describe('a hold', () => {
       for (const name of Reflect.ownKeys(object)) reachable.add(String(name));
       object = Object.getPrototypeOf(object) as object | null;
     }
-    expect([...reachable].toSorted()).toEqual([
-      ...['check', 'delegate', 'execute', 'permittedTools', 'principal', 'run', 'stream'],
-    ]);
+    expect(reachable).toContain('execute');
+    expect([...reachable].filter((name) => /hold|release|ledger|store|prune|erase|archive/i.test(name))).toEqual([]);
   });
 
   test('of nobody, by nobody, or of two at once is refused', async () => {
