@@ -248,7 +248,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'identity checks leave no record of their own, and neither does a call of a hidden tool in a realtime session of OpenAI Agents',
+      'a call of a hidden tool in a realtime session of OpenAI Agents; a call for which no principal was found has no ledger; a process that is killed loses the decision on a call that was checked seconds before and never ran',
   },
   'AUD-2': {
     must: "Records appear as OpenTelemetry spans in the application's own trace and in the tools that teams run.",
@@ -265,8 +265,7 @@ const list = {
     must: 'Agents cannot change the ledger unnoticed: a public key is enough to find edits, deletions, truncation, reordering and roll-back.',
     kind: 'asked',
     status: 'partial',
-    missing:
-      'hash chains with heads kept outside; signed checkpoints and a store role that can only insert are missing',
+    missing: 'a store role that can only insert',
   },
   'AUD-5': {
     must: 'Records reach the collector at least once, across crashes and outages.',
@@ -276,13 +275,14 @@ const list = {
   'AUD-6': {
     must: 'The ledger answers who did what for whom and when, exports, and is pruned in segments that stay verifiable.',
     kind: 'asked',
-    status: 'partial',
-    missing: 'queries and export; retention is missing',
+    status: 'built',
   },
   'AUD-7': {
     must: 'Changes to policy, registry, approvers, keys and retention are authenticated and recorded, and closed to agents.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing:
+      'erasure, holds, archives and pruning are recorded and out of reach of a gate; changes of policy, registry, approvers and keys are not recorded, and who orders an act is stated, not authenticated',
   },
   'ADP-1': {
     must: 'Every kind of tool of the Vercel AI SDK is guarded with its types kept, and provider-executed tools need an allow-list.',

@@ -12,6 +12,7 @@ export const stageFiles: string[] = [
   'packages/core/src/lease/*.ts',
   'packages/core/src/execute/*.ts',
   'packages/core/src/record/*.ts',
+  'packages/core/src/record/notary/*.ts',
   'packages/core/src/store/sqlite.ts',
   'packages/core/src/store/*-file*.ts',
 ];
@@ -30,6 +31,7 @@ export const driverFiles: Record<string, string[]> = {
   'packages/core/src/lease/secrets-file.ts': ['node:fs', 'node:path'],
   'packages/core/src/lease/env-file.ts': ['node:fs'],
   'packages/core/src/lease/file-lock.ts': ['node:fs', 'node:sqlite'],
+  'packages/core/src/record/notary/file-witness.ts': ['node:fs', 'node:path'],
   'packages/core/src/approve/http.ts': ['node:http'],
   'packages/core/src/approve/terminal.ts': ['node:readline', 'node:readline/promises', 'node:process'],
   'packages/core/src/key-file.ts': ['node:fs', 'node:path'],

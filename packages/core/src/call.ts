@@ -5,6 +5,7 @@
 import type { ApprovalRule } from './approve/approval-rule.ts';
 import type { BudgetRule } from './lease/budget.ts';
 import type { FetchRule } from './lease/lease-fetch.ts';
+import type { RedactionRules } from './record/redaction-rules.ts';
 
 /** Ordered: `low` < `medium` < `high`. Whatever is not known is `high`. */
 export type Risk = 'low' | 'medium' | 'high';
@@ -95,6 +96,8 @@ export interface ToolRule {
   /** How approvals are decided, by the risk of the call. Default: any approver of the tenant, within 15 minutes. */
   readonly approval?: Readonly<Record<'medium' | 'high', ApprovalRule>>;
   readonly credentials: readonly CredentialRequest[];
+  /** Which arguments are hidden in records and spans. */
+  readonly redact?: RedactionRules;
 }
 
 /** A credential that the policy attaches to a tool. */

@@ -13,6 +13,7 @@ import { ConfigurationError, PrincipalError } from './errors.ts';
 import { plainCodec } from './execute/codec.ts';
 import { replayOutcome } from './execute/outcome.ts';
 import { createGate, type Gate } from './gate.ts';
+import { createHolds, type Holds } from './holds.ts';
 import { inventory, type Inventory, type InventoryTool } from './identify/inventory.ts';
 import { createPrincipal, ownerOf, requireId, type Principal, type PrincipalInput } from './identify/principal.ts';
 import { isGate, withinScope } from './identify/scope.ts';
@@ -26,8 +27,10 @@ import { maintain, type Maintained } from './maintain.ts';
 import type { PrincipalOwner } from './process-state.ts';
 import { createClock } from './record/clock.ts';
 import { createLedger, type Ledger } from './record/ledger.ts';
+import { recordRefusal } from './record/record-refusal.ts';
 import { createRecorder } from './record/recorder.ts';
 import { createSealer } from './record/sealing.ts';
+import { createUnrunCalls } from './record/unrun-calls.ts';
 import { createTelemetry, type TelemetryOptions } from './record/telemetry.ts';
 import type { Runtime } from './runtime.ts';
 import { boundedStore, inTime } from './store/bounded-store.ts';
@@ -78,7 +81,7 @@ export interface TimeoutOptions {
   readonly settleMs?: number;
 }
 
-export interface Countersign {
+export interface Countersign extends Holds {
   /** Makes the opaque object that stands for who is behind a call. Do this after your own authentication. */
   principal(input: PrincipalInput): Principal;
   /** A new run id: one conversation, kept by you across requests. */
@@ -128,22 +131,26 @@ export function createCountersign(options: CountersignOptions): Countersign {
   const gates = new WeakMap<object, Gate>();
   const newRun = (): string => `run_${randomBytes(16).toString('base64url')}`;
   const owner: PrincipalOwner = {
+    pseudonymOf: ({ tenant, user }) => runtime.sealer.pseudonym(tenant, user),
     gateFor(principal) {
       const gate = gates.get(principal) ?? createGate(runtime, principal as Principal, newRun());
       gates.set(principal, gate);
       return gate;
     },
   };
+  const principalOf = (input: PrincipalInput): Principal =>
+    recordRefusal(runtime, input, () => createPrincipal(input, owner));
   const gateOf: Countersign['gate'] = (input) => {
-    const principal = 'principal' in input ? input.principal : createPrincipal(input, owner);
-    if (ownerOf(principal) !== owner)
+    const principal = 'principal' in input ? input.principal : principalOf(input);
+    return recordRefusal(runtime, principal, () => {
+      if (ownerOf(principal) === owner) return createGate(runtime, principal, requireId('run', input.run));
       throw new PrincipalError('a gate needs a principal made by countersign.principal()');
-    return createGate(runtime, principal, requireId('run', input.run));
+    });
   };
-  const ledger = createLedger({ store, sealer: runtime.sealer, recorder: runtime.recorder });
+  const ledger = createLedger(runtime);
 
   return {
-    principal: (input) => createPrincipal(input, owner),
+    principal: principalOf,
     newRun,
     gate: gateOf,
     within(scope, task) {
@@ -156,8 +163,12 @@ export function createCountersign(options: CountersignOptions): Countersign {
     inventory: (tenant, tools) => inventory(options.policy, tenant, tools),
     credentials,
     ledger,
+    ...createHolds(runtime),
     maintain: () => maintain(runtime, credentials),
-    close: () => store.close(),
+    async close() {
+      await runtime.unrun.flush();
+      await store.close();
+    },
   };
 }
 
@@ -199,6 +210,7 @@ function createRuntime(options: CountersignOptions): Runtime {
       waitMs: timeouts.approvalMs ?? 300_000,
     },
     live: new Set(),
+    unrun: createUnrunCalls(),
     settleWaitMs: timeouts.settleMs ?? 2_000,
     ready() {
       // A store that is down now may be up for the next call: only success is remembered.

@@ -22,6 +22,7 @@ const batch = 200;
 
 export async function maintain(runtime: Runtime, credentials: Pick<Credentials, 'rotateDue'>): Promise<Maintained> {
   await runtime.ready();
+  await runtime.unrun.flush();
   const expiredApprovals = await expireApprovals(runtime);
   const { revoked, lapsed, failed } = await sweepLeases({
     store: runtime.store,

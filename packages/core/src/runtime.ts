@@ -11,6 +11,7 @@ import type { Clock } from './record/clock.ts';
 import type { Recorder } from './record/recorder.ts';
 import type { Sealer } from './record/sealing.ts';
 import type { Telemetry } from './record/telemetry.ts';
+import type { UnrunCalls } from './record/unrun-calls.ts';
 import type { Store } from './store/store.ts';
 
 export interface Runtime {
@@ -29,6 +30,8 @@ export interface Runtime {
   readonly approvals: ApprovalRuntime | undefined;
   /** Call keys whose body is running in this process. */
   readonly live: Set<string>;
+  /** Permitted calls that nobody has claimed yet. */
+  readonly unrun: UnrunCalls;
   /** How long a second evaluation of a running call waits for its outcome, in milliseconds. */
   readonly settleWaitMs: number;
   /** Settles once: the clock was set from the store. */

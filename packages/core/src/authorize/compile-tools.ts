@@ -3,6 +3,7 @@
  * @module
  */
 import type { Risk } from '../call.ts';
+import { compileRedaction } from '../record/redaction-rules.ts';
 import { catalogueEntry } from './catalogue.ts';
 import type { Compilation } from './compilation.ts';
 import { compileApprovals } from './compile-approval.ts';
@@ -144,6 +145,7 @@ function compileRule(
     idempotent: entry.idempotent ?? false,
     orchestrates: entry.orchestrates ?? false,
     retain: entry.retain ?? 'run',
+    ...(entry.redact === undefined ? {} : { redact: compileRedaction(entry.redact, `${path}/redact`, issues) }),
     approval: compileApprovals(compilation, [
       { entry: entry.approval, path: `${path}/approval` },
       { entry: capability?.approval, path: `${pointer('/capabilities', entry.capability)}/approval` },

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Risk } from '../call.ts';
+import type { RedactionPaths } from '../record/redaction-rules.ts';
 
 /** JSON Schema 2020-12 over the arguments of a call. Which keywords are taken is said in `argument-schema.ts`. */
 export type ArgumentSchema = Readonly<Record<string, unknown>>;
@@ -67,6 +68,8 @@ export interface ToolEntry {
   readonly orchestrates?: boolean;
   /** Whether the outcome is kept, encrypted, so that asking again returns it. Default `run`. */
   readonly retain?: 'run' | 'none';
+  /** What of the arguments may be written down in records and spans. Approvers see all of it. */
+  readonly redact?: RedactionPaths;
   /** How approvals of this tool's calls are decided. */
   readonly approval?: ApprovalEntry;
 }

@@ -146,7 +146,8 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
 
 function leaseFacts({ context, call, rule }: Claimed): LeaseFacts {
   const { user } = context.principal;
-  const { tenant, agent, run, key, tool, argumentsDigest } = call.facts;
+  const { argumentsDigest } = call;
+  const { tenant, agent, run, key, tool } = call.facts;
   return { tenant, user, agent, run, callKey: key, tool: tool.name, capability: rule.capability, argumentsDigest };
 }
 

@@ -7,6 +7,7 @@ import { ConfigurationError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
 import type { RecordDraft } from '../record/record.ts';
 import type { Runtime } from '../runtime.ts';
+import { createHolds } from '../holds.ts';
 import { holdId, type HoldTarget } from '../store/hold-ids.ts';
 import { createLedger } from '../record/ledger.ts';
 import type { CredentialProvider } from './lease.ts';
@@ -113,28 +114,22 @@ function scopeOf(runtime: Runtime, { tenant, agent, user, all, by, reason }: Rev
 
 /** An earlier hold stays as it is: who placed it must be the one who releases it. */
 async function placeHold(runtime: Runtime, { tenant, target }: Scope, input: RevokeAllInput): Promise<void> {
-  const { store, clock } = runtime;
-  const id = holdId(target);
-  for (;;) {
-    if ((await store.entry(tenant, 'hold', id)) !== undefined) return;
-    const now = clock.now();
-    const value = JSON.stringify({ by: input.by, reason: input.reason, at: now });
-    const records = [administration(runtime, input, 'held')];
-    const put = await store.putEntry({ tenant, kind: 'hold', id, expected: undefined, value, now, records });
-    if (put !== undefined) return;
-  }
+  if ((await runtime.store.entry(tenant, 'hold', holdId(target))) !== undefined) return;
+  const { agent, user, by, reason } = input;
+  const held = agent !== undefined ? { agent } : user !== undefined ? { user } : {};
+  await createHolds(runtime).hold({ tenant, ...held, by, reason });
 }
 
-function administration(runtime: Runtime, input: RevokeAllInput, event: string): RecordDraft {
+function administration({ recorder, sealer }: Runtime, input: RevokeAllInput, event: string): RecordDraft {
   const { tenant, by, reason, agent, user } = input;
-  return runtime.recorder.draft(
+  return recorder.draft(
     {
       ...{ kind: 'administration', event, tenant, approver: by, detail: reason },
       ...(agent === undefined ? {} : { agent }),
     },
     {
-      seal: (text, context) => runtime.sealer.tenant(tenant).seal(text, context),
-      ...(user === undefined ? {} : { pseudonym: runtime.sealer.pseudonym(tenant, user) }),
+      seal: (text, context) => sealer.tenant(tenant).seal(text, context),
+      ...(user === undefined ? {} : { pseudonym: sealer.pseudonym(tenant, user) }),
     },
   );
 }
@@ -189,7 +184,7 @@ async function pastResidual(runtime: Runtime, scope: Scope): Promise<readonly Re
   const since = Math.max(0, now - Math.max(...lasting.values()));
   const found: Residual[] = [];
   const query = { tenant: scope.tenant, kind: 'credential', since } as const;
-  for await (const record of createLedger({ store, sealer, recorder }).query(query)) {
+  for await (const record of createLedger({ store, sealer, recorder, clock }).query(query)) {
     const { service, agent, delegation = [], subject } = record;
     if (record.event !== 'lapsed' || service === undefined) continue;
     if (!scope.includes({ subject, agents: [...delegation, ...(agent === undefined ? [] : [agent])] })) continue;
