@@ -12,6 +12,7 @@ export const stageFiles: string[] = [
   'packages/core/src/lease/*.ts',
   'packages/core/src/execute/*.ts',
   'packages/core/src/record/*.ts',
+  'packages/core/src/deliver/*.ts',
   'packages/core/src/store/sqlite.ts',
   'packages/core/src/store/*-file*.ts',
 ];

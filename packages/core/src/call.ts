@@ -62,6 +62,7 @@ export type ReasonCode =
   | 'approval_consumed'
   | 'too_many_pending'
   | 'held'
+  | 'delivery_backlog'
   | 'credential_unavailable'
   | 'ledger_unavailable';
 

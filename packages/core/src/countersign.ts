@@ -19,11 +19,13 @@ import { createPrincipal, ownerOf, requireId, type Principal, type PrincipalInpu
 import { isGate, withinScope } from './identify/scope.ts';
 import { createLeases } from './lease/lease-manager.ts';
 import { keyBytes } from './key-bytes.ts';
+import { createBacklogGuard, type DeliveryOptions } from './deliver/backlog.ts';
 import type { CredentialProvider } from './lease/lease.ts';
 import { maintain, type Maintained } from './maintain.ts';
 import type { PrincipalOwner } from './process-state.ts';
 import { createClock } from './record/clock.ts';
 import { createLedger, type Ledger } from './record/ledger.ts';
+import { createMetrics } from './record/metrics.ts';
 import { createRecorder } from './record/recorder.ts';
 import { createSealer } from './record/sealing.ts';
 import { createTelemetry, type TelemetryOptions } from './record/telemetry.ts';
@@ -49,6 +51,8 @@ export interface AuditOptions {
   /** 32 bytes from which the keys that seal arguments, results and users are derived. */
   readonly key: KeyObject | Uint8Array;
   readonly telemetry?: TelemetryOptions;
+  /** Calls of a tenant are refused while its records cannot be delivered. Without it the ledger grows as far as the disk. */
+  readonly delivery?: DeliveryOptions;
 }
 
 export interface ApprovalOptions {
@@ -168,17 +172,26 @@ function createRuntime(options: CountersignOptions): Runtime {
   const credentialTimeoutMs = timeouts.credentialMs ?? 10_000;
   const clock = createClock(options.now);
   let ready: Promise<void> | undefined;
+  const recorder = createRecorder({ clock });
   const prepare = async (): Promise<void> => clock.advanceTo(await store.system.latestTime());
   return {
     store,
     sealer: createSealer({ masterKey: keyBytes(audit.key, 32), keys: store }),
-    recorder: createRecorder({ clock }),
+    recorder,
     clock,
     asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
     leases: createLeases({ providers, clock: () => clock.now(), timeoutMs: credentialTimeoutMs }),
     providers,
     credentialTimeoutMs,
     telemetry: createTelemetry(audit.telemetry),
+    metrics: createMetrics(audit.telemetry?.meterProvider),
+    backlog:
+      audit.delivery &&
+      createBacklogGuard({
+        ...audit.delivery,
+        store,
+        note: (event) => store.append(event.tenant, [recorder.draft(event, undefined)]),
+      }),
     approvals: approvals && {
       verifier: createVoteVerifier(approvals.keys),
       channels: approvals.channels ?? [],

@@ -5,6 +5,7 @@
  */
 import { ApprovalConflict, ApprovalNotFound, ApproverError, KeyError } from '../errors.ts';
 import type { Clock } from '../record/clock.ts';
+import { measureApproval, type Metrics } from '../record/metrics.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { Sealer, SubjectKey } from '../record/sealing.ts';
 import type { ApprovalFilter, Store, StoredApproval, Vote, VoteResult } from '../store/store.ts';
@@ -21,6 +22,7 @@ export interface ApprovalsServiceOptions {
   readonly sealer: Sealer;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  readonly metrics: Metrics;
 }
 
 export interface DecideInput {
@@ -100,7 +102,9 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
         now: vote.time,
         records: [options.recorder.draft(voteEvent(approval, approver, input), key)],
       });
-      return viewApproval(recorded(result, approval), key, vote.time);
+      const after = recorded(result, approval);
+      if (after.state !== 'pending') measureApproval(options.metrics, approval, after.state, vote.time);
+      return viewApproval(after, key, vote.time);
     },
   };
 }

@@ -3,8 +3,10 @@
  * @module
  */
 import type { KeyObject } from 'node:crypto';
+import type { MeterProvider } from '@opentelemetry/api';
 import { keyBytes } from '../key-bytes.ts';
 import { createClock } from '../record/clock.ts';
+import { createMetrics } from '../record/metrics.ts';
 import { createRecorder } from '../record/recorder.ts';
 import { createSealer } from '../record/sealing.ts';
 import type { Store } from '../store/store.ts';
@@ -19,7 +21,7 @@ export interface CreateApprovalsOptions {
   readonly signingKey: KeyObject | Uint8Array;
   readonly approvers: ApproverDirectory;
   /** The key that seals arguments and reasons: the same as the agents'. */
-  readonly audit: { readonly key: KeyObject | Uint8Array };
+  readonly audit: { readonly key: KeyObject | Uint8Array; readonly meterProvider?: MeterProvider };
   readonly now?: () => number;
 }
 
@@ -40,6 +42,7 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     sealer,
     clock,
     recorder: createRecorder({ clock }),
+    metrics: createMetrics(options.audit.meterProvider),
   });
   return { ...service, publicKey: signer.publicKey };
 }

@@ -43,6 +43,7 @@ export const own = {
   approvalMode: 'countersign.approval.mode',
   lease: 'countersign.lease.id',
   service: 'countersign.lease.service',
+  leaseStage: 'countersign.lease.stage',
   outcome: 'countersign.outcome',
   records: 'countersign.record.ids',
 } as const;
