@@ -107,6 +107,7 @@ export type { Ledger, LedgerQuery } from './record/ledger.ts';
 export { createOutbox } from './deliver/outbox.ts';
 export type { Outbox, OutboxOptions, OutboxReport, StartOptions } from './deliver/outbox.ts';
 export type { DeliveryOptions } from './deliver/backlog.ts';
+export { recordAttributes } from './deliver/record-attributes.ts';
 export type { Delivery, OutgoingRecord, RecordSink, RefusedRecord } from './deliver/sink.ts';
 export { openLedger } from './record/open-ledger.ts';
 export type { OpenLedgerOptions } from './record/open-ledger.ts';

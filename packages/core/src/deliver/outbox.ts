@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MeterProvider } from '@opentelemetry/api';
 import { describeError } from '../describe-error.ts';
 import { ConfigurationError } from '../errors.ts';
+import { own } from '../record/attributes.ts';
 import { createMetrics } from '../record/metrics.ts';
 import { takeLock } from '../store/lock.ts';
 import type { Store } from '../store/store.ts';
@@ -75,7 +76,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   if (!(lockMs > timeoutMs)) throw new ConfigurationError('`lockMs` must be more than `timeoutMs`');
   const outgoing = options.reveal === undefined ? sealedOutgoing : revealedOutgoing(store, options.reveal.key);
   const metrics = createMetrics(options.meterProvider);
-  const attributes = { 'countersign.outbox.sink': sink.name };
+  const attributes = { [own.sink]: sink.name };
 
   async function tick(signal = new AbortController().signal): Promise<OutboxReport> {
     const sum = { delivered: 0, refused: 0, backlog: 0, busy: 0 };

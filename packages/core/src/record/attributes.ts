@@ -46,6 +46,22 @@ export const own = {
   leaseStage: 'countersign.lease.stage',
   outcome: 'countersign.outcome',
   records: 'countersign.record.ids',
+  recordId: 'countersign.record.id',
+  recordKind: 'countersign.record.kind',
+  recordEvent: 'countersign.record.event',
+  recordWriter: 'countersign.record.writer',
+  recordSeq: 'countersign.record.seq',
+  recordHash: 'countersign.record.hash',
+  recordParent: 'countersign.record.parent',
+  recordDamaged: 'countersign.record.damaged',
+  durationMs: 'countersign.duration_ms',
+  approver: 'countersign.approver',
+  detail: 'countersign.detail',
+  argumentsDigest: 'countersign.arguments.digest',
+  argumentsCommitment: 'countersign.arguments.commitment',
+  resultDigest: 'countersign.result.digest',
+  resultCommitment: 'countersign.result.commitment',
+  sink: 'countersign.outbox.sink',
 } as const;
 
 export const spanNames = {
