@@ -104,7 +104,8 @@ function checked(answer: Delivery, part: readonly OutgoingRecord[]): Delivery {
         status: 'later',
         reason: answer.reason,
         afterMs: afterMs > 0 ? Math.min(afterMs, maxAfterMs) : 0,
-        accepted: Number.isSafeInteger(accepted) ? Math.min(Math.max(accepted, 0), part.length) : 0,
+        // What cannot be is not believed.
+        accepted: Number.isInteger(accepted) && accepted >= 0 && accepted <= part.length ? accepted : 0,
       };
     }
     default:

@@ -135,7 +135,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
         const report = await tick(signal);
         onReport(report);
         const failed = report.retryAfterMs !== undefined || report.problems.length > 0;
-        failures = failed ? failures + 1 : 0;
+        // A receiver that takes some of it is not waited for longer and longer.
+        failures = failed ? (report.delivered > 0 ? 1 : failures + 1) : 0;
         const more = report.delivered > 0 && report.backlog > 0;
         const calm = more ? 0 : pollMs;
         const pauseMs = failed ? Math.max(report.retryAfterMs ?? 0, backoffMs(failures)) : calm;

@@ -20,7 +20,9 @@ export type Answer =
   | { readonly rejects: readonly string[]; readonly message?: string }
   | { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: string }
   | 'hang'
-  | 'reset';
+  | 'reset'
+  /** Takes everything, and the answer never arrives. */
+  | 'lost';
 
 export interface Receiver {
   readonly url: string;
@@ -39,18 +41,23 @@ export async function createReceiver(): Promise<Receiver> {
   let server: Server | undefined;
   let port = 0;
 
+  function take(ids: readonly string[]): void {
+    for (const id of ids) taken.set(id, (taken.get(id) ?? 0) + 1);
+  }
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const received = await read(request);
     requests.push(received);
     const answer = receiver.answer(received, requests.length);
     if (answer === 'hang') return;
-    if (answer === 'reset') return void request.socket.destroy();
+    if (answer === 'lost') take(received.ids);
+    if (answer === 'lost' || answer === 'reset') return void request.socket.destroy();
     if (answer !== undefined && 'status' in answer) {
       response.writeHead(answer.status, { 'content-type': 'text/html', ...answer.headers }).end(answer.body);
       return;
     }
     const rejected = received.ids.filter((id) => answer?.rejects.includes(id));
-    for (const id of received.ids) if (!rejected.includes(id)) taken.set(id, (taken.get(id) ?? 0) + 1);
+    take(received.ids.filter((id) => !rejected.includes(id)));
     const json = request.headers['content-type'] === 'application/json';
     response.writeHead(200, { 'content-type': json ? 'application/json' : 'application/x-protobuf' });
     if (answer === undefined) response.end(json ? '{}' : '');
@@ -106,7 +113,7 @@ function idsInJson(body: string): readonly string[] {
 /** KeyValue: field 1 is the key, field 2 an AnyValue, whose field 1 is a string, here shorter than 128 bytes. */
 function idsInProtobuf(body: string): readonly string[] {
   // oxlint-disable-next-line no-control-regex
-  return [...body.matchAll(/countersign\.record\.id\u0012[^]\u000a[^]((?:rec|damaged)_[0-9a-f]+)/g)].map(([, id]) => id ?? '');
+  return [...body.matchAll(/countersign\.record\.id\u0012[^]\u000a[^](rec_[0-9a-f]{32})/g)].map(([, id]) => id ?? '');
 }
 
 function jsonAnswer(path: string, count: number, errorMessage = 'no'): string {
