@@ -12,10 +12,12 @@ export interface Moto {
 
 const program = join(pythonPrograms, 'moto_server');
 
+export const hasMoto: boolean = existsSync(program);
+
 /** Registers tests that need the server. */
 export const withMoto: Register = part(
   'moto',
-  existsSync(program),
+  hasMoto,
   'no .venv/bin/moto_server; scripts/provision installs it',
 );
 

@@ -95,7 +95,13 @@ interface Put {
   readonly rejected: RejectedLogEventsInfo | undefined;
 }
 
-/** Indexes point into the events of the request: `tooOld…EndIndex` and `expired…EndIndex` are exclusive ends. */
+/** Older events are never taken. */
+const maxAgeMs = 14 * 24 * 3_600_000;
+
+/**
+ * Indexes point into the events of the request: `tooOld…EndIndex` and `expired…EndIndex` are exclusive ends. Whoever
+ * counts them as inclusive (moto does) is understood by the age of the events.
+ */
 function sortOut(
   events: readonly LogEvent[],
   rejected: RejectedLogEventsInfo | undefined,
@@ -103,7 +109,10 @@ function sortOut(
   if (rejected === undefined) return { old: [], tooNew: 0 };
   const { tooOldLogEventEndIndex = 0, expiredLogEventEndIndex = 0, tooNewLogEventStartIndex } = rejected;
   const end = Math.max(tooOldLogEventEndIndex, expiredLogEventEndIndex);
-  const old = events.slice(0, end).map(({ seq }) => ({ seq, reason: 'CloudWatch takes no events as old as this' }));
+  const oldest = Date.now() - maxAgeMs;
+  const old = events
+    .filter(({ timestamp }, index) => index < end || timestamp < oldest)
+    .map(({ seq }) => ({ seq, reason: 'CloudWatch takes no events as old as this' }));
   return { old, tooNew: tooNewLogEventStartIndex === undefined ? 0 : events.length - tooNewLogEventStartIndex };
 }
 
