@@ -85,7 +85,10 @@ describe('in Arize Phoenix', () => {
       `on ${framework} tool calls are shown as tools, decisions and approvals as guardrails, with user and session`,
       () => {
         const shown = ofFramework(framework);
-        const tools = shown.filter(({ name }) => name.startsWith('execute_tool '));
+        // A framework that makes spans of its own makes them for calls that did not run, too.
+        const tools = shown.filter(
+          (span) => span.name.startsWith('execute_tool ') && attribute(span, 'countersign.outcome') === 'completed',
+        );
         const guardrails = shown.filter(({ name }) => /^countersign\.(?:decide|approval)$/.test(name));
         expect(tools.map((span) => attribute(span, 'gen_ai.tool.name')).toSorted()).toEqual([
           'deploy_production',
@@ -120,7 +123,7 @@ describe('in Arize Phoenix', () => {
       );
       expect(runs.size).toBe(frameworkNames.length);
       const answer = await phoenix?.graphql(
-        '{ projects { edges { node { name sessions(first: 50) { edges { node { sessionId sessionUserId numTraces } } } } } } }',
+        '{ projects { edges { node { name sessions(first: 50) { edges { node { sessionId numTraces } } } } } } }',
       );
       const text = JSON.stringify(answer);
       for (const run of runs) expect(text).toContain(`"sessionId":"${String(run)}"`);

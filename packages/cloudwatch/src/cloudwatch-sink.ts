@@ -75,15 +75,18 @@ export function cloudWatchSink(options: CloudWatchSinkOptions): RecordSink {
       const stream = `${first.tenant}/${first.writer}`;
       const { requests, tooLarge } = splitBatch(records);
       const refused: RefusedRecord[] = tooLarge.map((seq) => ({ seq, reason: 'larger than an event may be' }));
+      /** Leading records that it has; none are counted once some were refused, as they are no leading ones any more. */
+      let accepted = 0;
       for (const events of requests) {
         try {
           const { rejected } = await put(stream, events, signal);
           const { old, tooNew } = sortOut(events, rejected);
           refused.push(...old);
           if (tooNew > 0)
-            return { status: 'later', reason: `CloudWatch says of ${tooNew} records that they are too new`, afterMs: tooNewMs };
+            return { status: 'later', reason: `CloudWatch says of ${tooNew} records that they are too new`, afterMs: tooNewMs, accepted };
+          if (refused.length === 0) accepted += events.length;
         } catch (error) {
-          return failure(error);
+          return failure(error, accepted);
         }
       }
       return { status: 'accepted', refused };
@@ -119,10 +122,10 @@ function sortOut(
 const aboutTheData: ReadonlySet<string> = new Set(['InvalidParameterException', 'ValidationException']);
 
 /** Messages of the SDK may hold a request; its names do not. */
-function failure(error: unknown): Delivery {
+function failure(error: unknown, accepted: number): Delivery {
   const name = error instanceof Error && /^[A-Za-z]{1,60}$/.test(error.name) ? error.name : 'Error';
-  if (aboutTheData.has(name)) return { status: 'refused', reason: `CloudWatch answered ${name}` };
-  return { status: 'later', reason: `CloudWatch answered ${name}`, afterMs: busyMs };
+  if (aboutTheData.has(name) && accepted === 0) return { status: 'refused', reason: `CloudWatch answered ${name}` };
+  return { status: 'later', reason: `CloudWatch answered ${name}`, afterMs: busyMs, accepted };
 }
 
 function isNamed(error: unknown, name: string): boolean {

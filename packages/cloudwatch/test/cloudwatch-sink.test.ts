@@ -137,6 +137,12 @@ describe('an answer of CloudWatch that moto never gives', () => {
     expect(await sink.deliver([record(1), record(2), record(3)], never)).toMatchObject({ status: 'later', reason: expect.stringContaining('2 records') });
   });
 
+  verifies('AUD-5', 'what it took before it was busy is not sent again', async () => {
+    const records = [record(1), record(2), record(3, { time: 1_795_000_000_000 + 30 * 24 * 3_600_000 })];
+    const sink = sinkWith((_input, count) => (count === 1 ? {} : throwing('ThrottlingException')()));
+    expect(await sink.deliver(records, never)).toMatchObject({ status: 'later', accepted: 2 });
+  });
+
   verifies('AUD-5', 'expired and too old ones are named, by the order in which they were sent', async () => {
     const sink = sinkWith(() => ({ rejectedLogEventsInfo: { expiredLogEventEndIndex: 1, tooOldLogEventEndIndex: 2 } }));
     const now = Date.now();
