@@ -12,6 +12,9 @@ import { exportCommand } from './commands/audit-export.ts';
 import { headsCommand } from './commands/audit-heads.ts';
 import { queryCommand } from './commands/audit-query.ts';
 import { verifyCommand } from './commands/audit-verify.ts';
+import { forgetCommand } from './commands/outbox-forget.ts';
+import { runCommand } from './commands/outbox-run.ts';
+import { statusCommand } from './commands/outbox-status.ts';
 import { checkCommand } from './commands/policy-check.ts';
 import { printable } from './output.ts';
 
@@ -26,11 +29,13 @@ export function createProgram(): Command {
   const groups = {
     approvals: [listCommand, showCommand, approveCommand, rejectCommand, reviewCommand],
     audit: [queryCommand, verifyCommand, exportCommand, headsCommand],
+    outbox: [runCommand, statusCommand, forgetCommand],
     policy: [checkCommand],
   };
   const descriptions: Readonly<Record<keyof typeof groups, string>> = {
     approvals: 'see and decide what waits for a person',
     audit: 'read and verify the ledger',
+    outbox: 'deliver the ledger to the tools that you run',
     policy: 'check a policy file',
   };
   for (const name of Object.keys(groups) as (keyof typeof groups)[]) {

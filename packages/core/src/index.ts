@@ -106,6 +106,8 @@ export type { Store } from './store/store.ts';
 export type { Ledger, LedgerQuery } from './record/ledger.ts';
 export { createOutbox } from './deliver/outbox.ts';
 export type { Outbox, OutboxOptions, OutboxReport, StartOptions } from './deliver/outbox.ts';
+export { forgetReceiver, outboxStatus } from './deliver/receivers.ts';
+export type { OutboxStatus } from './deliver/receivers.ts';
 export type { DeliveryOptions } from './deliver/backlog.ts';
 export { recordAttributes } from './deliver/record-attributes.ts';
 export type { Delivery, OutgoingRecord, RecordSink, RefusedRecord } from './deliver/sink.ts';

@@ -33,6 +33,34 @@ export async function setAside(
     diag.error(`countersign: ${sink} refuses records ${from} to ${to} of writer ${writer}: ${reason}`);
 }
 
+const page = 500;
+const prefix = 'outbox/';
+
+/** How many records were set aside, by sink. */
+export async function noticesOf(store: Pick<Store, 'entries'>, tenant: string): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for (let after = prefix; ;) {
+    const found = await store.entries(tenant, 'notice', { after, limit: page });
+    for (const { id, value } of found) {
+      if (!id.startsWith(prefix)) return counts;
+      const sink = id.slice(prefix.length, id.indexOf('/', prefix.length));
+      counts.set(sink, (counts.get(sink) ?? 0) + sizeOf(value));
+    }
+    const last = found.at(-1);
+    if (last === undefined || found.length < page) return counts;
+    after = last.id;
+  }
+}
+
+function sizeOf(value: string): number {
+  try {
+    const { refused } = JSON.parse(value) as { readonly refused: readonly Range[] };
+    return refused.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  } catch {
+    return 1;
+  }
+}
+
 function rangesOf(refused: readonly RefusedRecord[]): readonly Range[] {
   const ranges: Range[] = [];
   for (const { seq, reason } of refused.toSorted((left, right) => left.seq - right.seq)) {
