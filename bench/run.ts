@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|telemetry]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -8,12 +8,14 @@ import { benchDecision } from './decision.ts';
 import { benchGuardedCall } from './guarded-call.ts';
 import { benchInFramework } from './in-framework.ts';
 import { benchPowerLoss } from './power-loss.ts';
+import { benchTelemetry } from './telemetry.ts';
 
 const sections = {
   decision: benchDecision,
   call: benchGuardedCall,
   framework: benchInFramework,
   power: benchPowerLoss,
+  telemetry: benchTelemetry,
 };
 
 const quick = process.argv.includes('--quick');

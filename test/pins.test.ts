@@ -4,7 +4,10 @@ import * as aiSdk from '@countersign/ai-sdk';
 import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
+import * as cloudwatch from '@countersign/cloudwatch';
 import * as langchain from '@countersign/langchain';
+import * as otlp from '@countersign/otlp';
+import { instruments } from '../packages/core/src/record/metrics.ts';
 
 /**
  * What users can see. A red pin does not forbid a change: it makes it a deliberate one, with an entry in the changelog.
@@ -43,22 +46,26 @@ describe('public names', () => {
         "createApproverToken",
         "createCountersign",
         "createKeyFile",
+        "createOutbox",
         "createVoteSigner",
         "currentCall",
         "currentLease",
         "definePolicy",
         "describeApproval",
         "encryptedFileProvider",
+        "forgetReceiver",
         "maxRisk",
         "memoryRevocationList",
         "memoryStore",
         "notPermitted",
         "openLedger",
+        "outboxStatus",
         "parsePolicy",
         "plainCodec",
         "policyFile",
         "readKeyFile",
         "readPrivateFile",
+        "recordAttributes",
         "registerSecret",
         "removeSecret",
         "requireCapability",
@@ -118,6 +125,28 @@ describe('public names', () => {
     ]
   `));
 });
+
+describe('of the receivers', () => {
+  test('public names', () =>
+    expect([Object.keys(otlp), Object.keys(cloudwatch)]).toEqual([['otlpSink'], ['cloudWatchSink']]));
+});
+
+test('metric names, units and kinds', () =>
+  expect(Object.values(instruments).map(({ name, unit, kind }) => `${name} ${unit} ${kind}`).toSorted())
+    .toMatchInlineSnapshot(`
+      [
+        "countersign.approval.wait s histogram",
+        "countersign.calls.unknown {call} counter",
+        "countersign.decisions {decision} counter",
+        "countersign.denials {call} counter",
+        "countersign.gate.duration s histogram",
+        "countersign.lease.failures {lease} counter",
+        "countersign.outbox.backlog {record} gauge",
+        "countersign.outbox.delivered {record} counter",
+        "countersign.outbox.failures {delivery} counter",
+        "countersign.outbox.refused {record} counter",
+      ]
+    `));
 
 test('every error class has its code, and is recognised across two copies of the module', async () => {
   const classes = Object.values(core).filter(
