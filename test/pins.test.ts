@@ -132,8 +132,11 @@ describe('of the receivers', () => {
 });
 
 test('metric names, units and kinds', () =>
-  expect(Object.values(instruments).map(({ name, unit, kind }) => `${name} ${unit} ${kind}`).toSorted())
-    .toMatchInlineSnapshot(`
+  expect(
+    Object.values(instruments)
+      .map(({ name, unit, kind }) => `${name} ${unit} ${kind}`)
+      .toSorted(),
+  ).toMatchInlineSnapshot(`
       [
         "countersign.approval.wait s histogram",
         "countersign.calls.unknown {call} counter",

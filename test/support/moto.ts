@@ -15,11 +15,7 @@ const program = join(pythonPrograms, 'moto_server');
 export const hasMoto: boolean = existsSync(program);
 
 /** Registers tests that need the server. */
-export const withMoto: Register = part(
-  'moto',
-  hasMoto,
-  'no .venv/bin/moto_server; scripts/provision installs it',
-);
+export const withMoto: Register = part('moto', hasMoto, 'no .venv/bin/moto_server; scripts/provision installs it');
 
 export async function startMoto(): Promise<Moto> {
   const port = await freePort();
@@ -29,5 +25,5 @@ export async function startMoto(): Promise<Moto> {
     args: ['-H', '127.0.0.1', '-p', String(port)],
     readyUrl: `${endpoint}/moto-api/`,
   });
-  return { endpoint, stop: server.stop };
+  return { endpoint, stop: () => server.stop() };
 }

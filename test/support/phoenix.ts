@@ -78,7 +78,7 @@ export async function startPhoenix(): Promise<Phoenix> {
       });
       return response.json();
     },
-    stop: server.stop,
+    stop: () => server.stop(),
   };
 }
 
@@ -91,7 +91,7 @@ async function allSpans(endpoint: string): Promise<readonly PhoenixSpan[]> {
   const spans: PhoenixSpan[] = [];
   for (let cursor: string | null = ''; cursor !== null;) {
     const query = new URLSearchParams({ limit: String(page), ...(cursor === '' ? {} : { cursor }) });
-    const response = await fetch(`${endpoint}/v1/projects/default/spans?${query}`);
+    const response = await fetch(`${endpoint}/v1/projects/default/spans?${query.toString()}`);
     if (!response.ok) throw new Error(`Phoenix answered ${response.status}: ${await response.text()}`);
     const { data, next_cursor } = (await response.json()) as Page;
     spans.push(...data);

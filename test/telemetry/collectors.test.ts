@@ -6,7 +6,9 @@ import { repositoryRoot } from '../support/repository.ts';
 import { verifies } from '../verifies.ts';
 
 type Components = Readonly<Record<string, unknown>>;
-type Pipelines = Readonly<Record<string, Readonly<Record<'receivers' | 'processors' | 'exporters', readonly string[]>>>>;
+type Pipelines = Readonly<
+  Record<string, Readonly<Record<'receivers' | 'processors' | 'exporters', readonly string[]>>>
+>;
 interface Collector {
   readonly extensions: Components;
   readonly receivers: Components;
@@ -58,7 +60,8 @@ describe('the collector configuration', () => {
     });
 
     verifies('CRD-7', `${name} holds no key: it names the environment variable`, () => {
-      for (const line of text.split('\n')) if (/key|token|password/i.test(line) && !line.startsWith('#')) expect(line).toMatch(/\$\{env:[A-Z_]+\}/);
+      for (const line of text.split('\n'))
+        if (/key|token|password/i.test(line) && !line.startsWith('#')) expect(line).toMatch(/\$\{env:[A-Z_]+\}/);
     });
   }
 

@@ -13,7 +13,10 @@ interface Panel {
 }
 const dashboard = JSON.parse(
   readFileSync(join(repositoryRoot, 'docs', 'telemetry', 'grafana-dashboard.json'), 'utf8'),
-) as { readonly panels: readonly Panel[]; readonly templating: { readonly list: readonly { readonly name: string }[] } };
+) as {
+  readonly panels: readonly Panel[];
+  readonly templating: { readonly list: readonly { readonly name: string }[] };
+};
 
 /**
  * The names under which Prometheus stores a metric that came over OTLP (OpenTelemetry specification, "Prometheus and
@@ -32,14 +35,20 @@ function prometheusNames({ name, unit, kind }: (typeof instruments)[keyof typeof
 const queries = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
 const asked = new Set(queries.flatMap((query) => [...query.matchAll(/\bcountersign_[a-z_]+/g)].map(([name]) => name)));
 /** Labels are attributes in the same form, and are no metrics. */
-const labels = new Set([...queries.join(' ').matchAll(/by \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(/,\s*/)));
+const labels = new Set(
+  [...queries.join(' ').matchAll(/by \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(/,\s*/)),
+);
 
-verifies('AUD-2', 'every metric that the Grafana dashboard asks for is one that the code emits, and every one is shown', () => {
-  const metrics = [...asked].filter((name) => !labels.has(name));
-  const emitted = Object.values(instruments).map((instrument) => prometheusNames(instrument));
-  expect(metrics.filter((name) => !emitted.flat().includes(name))).toEqual([]);
-  expect(emitted.filter((names) => !names.some((name) => metrics.includes(name)))).toEqual([]);
-});
+verifies(
+  'AUD-2',
+  'every metric that the Grafana dashboard asks for is one that the code emits, and every one is shown',
+  () => {
+    const metrics = [...asked].filter((name) => !labels.has(name));
+    const emitted = Object.values(instruments).map((instrument) => prometheusNames(instrument));
+    expect(metrics.filter((name) => !emitted.flat().includes(name))).toEqual([]);
+    expect(emitted.filter((names) => !names.some((name) => metrics.includes(name)))).toEqual([]);
+  },
+);
 
 verifies('AUD-2', 'every label of the dashboard is an attribute that the metrics have', () => {
   const known = [

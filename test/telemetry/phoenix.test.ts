@@ -90,7 +90,7 @@ describe('in Arize Phoenix', () => {
           (span) => span.name.startsWith('execute_tool ') && attribute(span, 'countersign.outcome') === 'completed',
         );
         const guardrails = shown.filter(({ name }) => /^countersign\.(?:decide|approval)$/.test(name));
-        expect(tools.map((span) => attribute(span, 'gen_ai.tool.name')).toSorted()).toEqual([
+        expect(tools.map((span) => String(attribute(span, 'gen_ai.tool.name'))).toSorted()).toEqual([
           'deploy_production',
           'tickets_comment',
           'tickets_read',
@@ -119,7 +119,9 @@ describe('in Arize Phoenix', () => {
     'its own pages find one session for each run',
     async () => {
       const runs = new Set(
-        frameworkNames.flatMap((name) => ofFramework(name).map((span) => attribute(span, 'session.id'))).filter(Boolean),
+        frameworkNames
+          .flatMap((name) => ofFramework(name).map((span) => attribute(span, 'session.id')))
+          .filter(Boolean),
       );
       expect(runs.size).toBe(frameworkNames.length);
       const answer = await phoenix?.graphql(

@@ -43,7 +43,11 @@ describe('outbox run', () => {
     receiver.answer = () => ({ status: 503 });
     const ran = await countersign(run('c', '--once', '--json'));
     expect(ran.code).toBe(3);
-    expect(JSON.parse(ran.stdout)).toMatchObject({ delivered: 0, backlog: 3, problems: [expect.stringContaining('503')] });
+    expect(JSON.parse(ran.stdout)).toMatchObject({
+      delivered: 0,
+      backlog: 3,
+      problems: [expect.stringContaining('503')],
+    });
     receiver.answer = () => undefined;
     expect(await countersign(run('c', '--once'))).toMatchObject({ code: 0, stdout: '3 delivered, 0 waiting\n' });
   });
@@ -54,7 +58,10 @@ describe('outbox run', () => {
     writeFileSync(world.path('shown'), 'authorization: hunter2\n', { mode: 0o644 });
     expect(await countersign(run('d', '--once', '--headers-file', world.path('headers')))).toMatchObject({ code: 0 });
     expect(receiver.requests[0]?.headers).toMatchObject({ authorization: 'Bearer hunter2', 'x-scope': 'acme' });
-    for (const [file, code] of [['broken', 2], ['shown', 4]] as const) {
+    for (const [file, code] of [
+      ['broken', 2],
+      ['shown', 4],
+    ] as const) {
       const ran = await countersign(run('e', '--once', '--headers-file', world.path(file)));
       expect(ran.code).toBe(code);
       expect(ran.stdout + ran.stderr).not.toContain('hunter2');

@@ -31,40 +31,11 @@ const tooNewMs = 60_000;
 
 /** @throws ConfigurationError */
 export function cloudWatchSink(options: CloudWatchSinkOptions): RecordSink {
-  const { client, group, createGroup = false } = options;
+  const { client, group } = options;
   if (typeof client?.send !== 'function') throw new ConfigurationError('`client` must be a CloudWatchLogsClient');
-  if (!/^[A-Za-z0-9._/#-]{1,512}$/.test(group))
-    throw new ConfigurationError('`group` must be the name of a log group');
+  if (!/^[A-Za-z0-9._/#-]{1,512}$/.test(group)) throw new ConfigurationError('`group` must be the name of a log group');
 
-  async function createStream(stream: string, signal: AbortSignal): Promise<void> {
-    const place = { logGroupName: group, logStreamName: stream };
-    try {
-      await client.send(new CreateLogStreamCommand(place), { abortSignal: signal });
-    } catch (error) {
-      if (isNamed(error, 'ResourceAlreadyExistsException')) return;
-      if (!createGroup || !isNamed(error, 'ResourceNotFoundException')) throw error;
-      await client.send(new CreateLogGroupCommand({ logGroupName: group }), { abortSignal: signal }).catch(unlessExists);
-      await client.send(new CreateLogStreamCommand(place), { abortSignal: signal }).catch(unlessExists);
-    }
-  }
-
-  async function put(stream: string, events: readonly LogEvent[], signal: AbortSignal): Promise<Put> {
-    const command = new PutLogEventsCommand({
-      logGroupName: group,
-      logStreamName: stream,
-      logEvents: events.map(({ timestamp, message }) => ({ timestamp, message })),
-    });
-    try {
-      const { rejectedLogEventsInfo } = await client.send(command, { abortSignal: signal });
-      return { rejected: rejectedLogEventsInfo };
-    } catch (error) {
-      if (isNamed(error, 'DataAlreadyAcceptedException')) return { rejected: undefined };
-      if (!isNamed(error, 'ResourceNotFoundException')) throw error;
-      await createStream(stream, signal);
-      const { rejectedLogEventsInfo } = await client.send(command, { abortSignal: signal });
-      return { rejected: rejectedLogEventsInfo };
-    }
-  }
+  const put = putter(options);
 
   return {
     name: options.name ?? 'cloudwatch',
@@ -83,7 +54,12 @@ export function cloudWatchSink(options: CloudWatchSinkOptions): RecordSink {
           const { old, tooNew } = sortOut(events, rejected);
           refused.push(...old);
           if (tooNew > 0)
-            return { status: 'later', reason: `CloudWatch says of ${tooNew} records that they are too new`, afterMs: tooNewMs, accepted };
+            return {
+              status: 'later',
+              reason: `CloudWatch says of ${tooNew} records that they are too new`,
+              afterMs: tooNewMs,
+              accepted,
+            };
           if (refused.length === 0) accepted += events.length;
         } catch (error) {
           return failure(error, accepted);
@@ -96,6 +72,45 @@ export function cloudWatchSink(options: CloudWatchSinkOptions): RecordSink {
 
 interface Put {
   readonly rejected: RejectedLogEventsInfo | undefined;
+}
+
+/** One request to one stream, which is made where there is none. */
+function putter({
+  client,
+  group,
+  createGroup = false,
+}: CloudWatchSinkOptions): (stream: string, events: readonly LogEvent[], signal: AbortSignal) => Promise<Put> {
+  async function createStream(stream: string, signal: AbortSignal): Promise<void> {
+    const place = { logGroupName: group, logStreamName: stream };
+    try {
+      await client.send(new CreateLogStreamCommand(place), { abortSignal: signal });
+    } catch (error) {
+      if (isNamed(error, 'ResourceAlreadyExistsException')) return;
+      if (!createGroup || !isNamed(error, 'ResourceNotFoundException')) throw error;
+      await client
+        .send(new CreateLogGroupCommand({ logGroupName: group }), { abortSignal: signal })
+        .catch(unlessExists);
+      await client.send(new CreateLogStreamCommand(place), { abortSignal: signal }).catch(unlessExists);
+    }
+  }
+
+  return async function put(stream, events, signal) {
+    const command = new PutLogEventsCommand({
+      logGroupName: group,
+      logStreamName: stream,
+      logEvents: events.map(({ timestamp, message }) => ({ timestamp, message })),
+    });
+    try {
+      const { rejectedLogEventsInfo } = await client.send(command, { abortSignal: signal });
+      return { rejected: rejectedLogEventsInfo };
+    } catch (error) {
+      if (isNamed(error, 'DataAlreadyAcceptedException')) return { rejected: undefined };
+      if (!isNamed(error, 'ResourceNotFoundException')) throw error;
+      await createStream(stream, signal);
+      const { rejectedLogEventsInfo } = await client.send(command, { abortSignal: signal });
+      return { rejected: rejectedLogEventsInfo };
+    }
+  };
 }
 
 /** Older events are never taken. */

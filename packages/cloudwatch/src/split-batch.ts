@@ -40,8 +40,7 @@ export function splitBatch(records: readonly OutgoingRecord[]): Split {
     const timestamp = Math.round(record.time);
     const current = requests.at(-1);
     const span = Math.max(latest, timestamp) - Math.min(earliest, timestamp);
-    const fits =
-      current !== undefined && current.length < maxEvents && bytes + size <= maxBytes && span < maxSpanMs;
+    const fits = current !== undefined && current.length < maxEvents && bytes + size <= maxBytes && span < maxSpanMs;
     if (!fits) {
       requests.push([{ seq: record.seq, timestamp, message }]);
       bytes = size;

@@ -16,7 +16,17 @@ const never = new AbortController().signal;
 
 function record(seq: number, more: Partial<OutgoingRecord> = {}): OutgoingRecord {
   const time = 1_795_000_000_000 + seq;
-  return { id: `rec_${seq}`, tenant: 'acme', writer: 'w_1', seq, time, hash: 'h', kind: 'claim', event: 'claimed', ...more };
+  return {
+    id: `rec_${seq}`,
+    tenant: 'acme',
+    writer: 'w_1',
+    seq,
+    time,
+    hash: 'h',
+    kind: 'claim',
+    event: 'claimed',
+    ...more,
+  };
 }
 
 describe('against moto', () => {
@@ -63,7 +73,12 @@ describe('against moto', () => {
       );
       expect(found).toHaveLength(4_510);
       expect(new Set(found.map(({ id }) => id))).toEqual(new Set(ids));
-      expect(found[0]).toMatchObject({ kind: 'decision', verdict: 'allow', tool: 'read', subject: 'pseudonym-of-alice' });
+      expect(found[0]).toMatchObject({
+        kind: 'decision',
+        verdict: 'allow',
+        tool: 'read',
+        subject: 'pseudonym-of-alice',
+      });
     },
     { using: withMoto, timeout: 120_000 },
   );
@@ -74,12 +89,22 @@ describe('against moto', () => {
     async () => {
       const store = memoryStore();
       const month = 30 * 24 * 3_600_000;
-      await store.append('acme', [draft({ time: Date.now() - month }), draft(), draft({ time: Date.now() - month }), draft()]);
+      await store.append('acme', [
+        draft({ time: Date.now() - month }),
+        draft(),
+        draft({ time: Date.now() - month }),
+        draft(),
+      ]);
       const sink = cloudWatchSink({ client, group: '/countersign/late', createGroup: true });
       expect(await createOutbox({ store, sink }).tick()).toMatchObject({ delivered: 2, refused: 2, backlog: 0 });
       expect(await messages('/countersign/late', `acme/${store.writer}`)).toHaveLength(2);
       const [notice] = await store.entries('acme', 'notice');
-      expect(JSON.parse(notice?.value ?? '')).toMatchObject({ refused: [{ from: 1, to: 1 }, { from: 3, to: 3 }] });
+      expect(JSON.parse(notice?.value ?? '')).toMatchObject({
+        refused: [
+          { from: 1, to: 1 },
+          { from: 3, to: 3 },
+        ],
+      });
     },
     { using: withMoto, timeout: 120_000 },
   );
@@ -91,8 +116,15 @@ describe('against moto', () => {
       const store = memoryStore();
       await appendRecords(store, 3);
       const wait = createOutbox({ store, sink: cloudWatchSink({ client, group: '/countersign/none' }) });
-      expect(await wait.tick()).toMatchObject({ delivered: 0, backlog: 3, problems: [expect.stringContaining('ResourceNotFound')] });
-      const made = createOutbox({ store, sink: cloudWatchSink({ client, group: '/countersign/none', createGroup: true }) });
+      expect(await wait.tick()).toMatchObject({
+        delivered: 0,
+        backlog: 3,
+        problems: [expect.stringContaining('ResourceNotFound')],
+      });
+      const made = createOutbox({
+        store,
+        sink: cloudWatchSink({ client, group: '/countersign/none', createGroup: true }),
+      });
       expect(await made.tick()).toMatchObject({ delivered: 3, backlog: 0 });
     },
     { using: withMoto, timeout: 120_000 },
@@ -127,14 +159,25 @@ describe('an answer of CloudWatch that moto never gives', () => {
       expect(JSON.stringify(answer)).not.toContain('AKIA');
     });
 
-  verifies('AUD-5', 'InvalidParameterException is about the data; DataAlreadyAccepted means that it has them', async () => {
-    expect(await sinkWith(throwing('InvalidParameterException')).deliver([record(1)], never)).toMatchObject({ status: 'refused' });
-    expect(await sinkWith(throwing('DataAlreadyAcceptedException')).deliver([record(1)], never)).toMatchObject({ status: 'accepted' });
-  });
+  verifies(
+    'AUD-5',
+    'InvalidParameterException is about the data; DataAlreadyAccepted means that it has them',
+    async () => {
+      expect(await sinkWith(throwing('InvalidParameterException')).deliver([record(1)], never)).toMatchObject({
+        status: 'refused',
+      });
+      expect(await sinkWith(throwing('DataAlreadyAcceptedException')).deliver([record(1)], never)).toMatchObject({
+        status: 'accepted',
+      });
+    },
+  );
 
   verifies('AUD-5', 'records from a clock that is ahead wait until CloudWatch takes them', async () => {
     const sink = sinkWith(() => ({ rejectedLogEventsInfo: { tooNewLogEventStartIndex: 1 } }));
-    expect(await sink.deliver([record(1), record(2), record(3)], never)).toMatchObject({ status: 'later', reason: expect.stringContaining('2 records') });
+    expect(await sink.deliver([record(1), record(2), record(3)], never)).toMatchObject({
+      status: 'later',
+      reason: expect.stringContaining('2 records'),
+    });
   });
 
   verifies('AUD-5', 'what it took before it was busy is not sent again', async () => {
@@ -165,11 +208,18 @@ describe('the requests', () => {
     ];
     const { requests, tooLarge } = splitBatch(records);
     expect(tooLarge).toEqual([30_003]);
-    expect(requests.flat().map(({ seq }) => seq).toSorted((a, b) => a - b)).toEqual(records.slice(0, -1).map(({ seq }) => seq));
+    expect(
+      requests
+        .flat()
+        .map(({ seq }) => seq)
+        .toSorted((a, b) => a - b),
+    ).toEqual(records.slice(0, -1).map(({ seq }) => seq));
     for (const request of requests) {
       const times = request.map(({ timestamp }) => timestamp);
       expect(request.length).toBeLessThanOrEqual(10_000);
-      expect(request.reduce((sum, { message }) => sum + Buffer.byteLength(message) + 26, 0)).toBeLessThanOrEqual(1_048_576);
+      expect(request.reduce((sum, { message }) => sum + Buffer.byteLength(message) + 26, 0)).toBeLessThanOrEqual(
+        1_048_576,
+      );
       expect(Math.max(...times) - Math.min(...times)).toBeLessThan(day);
       expect(times).toEqual(times.toSorted((a, b) => a - b));
     }
@@ -178,6 +228,7 @@ describe('the requests', () => {
 
 test('a group that is no name, or no client, is refused', () => {
   const client = new CloudWatchLogsClient({ region: 'eu-central-1' });
-  for (const group of ['', 'a b', 'a:b', 'x'.repeat(513)]) expect(() => cloudWatchSink({ client, group })).toThrow(ConfigurationError);
+  for (const group of ['', 'a b', 'a:b', 'x'.repeat(513)])
+    expect(() => cloudWatchSink({ client, group })).toThrow(ConfigurationError);
   expect(() => cloudWatchSink({ client: undefined as never, group: 'g' })).toThrow(ConfigurationError);
 });

@@ -148,7 +148,12 @@ async function measured(
   return admitted;
 }
 
-async function check(runtime: Runtime, identify: Identify, call: ToolCall, options: CheckOptions = {}): Promise<CheckResult> {
+async function check(
+  runtime: Runtime,
+  identify: Identify,
+  call: ToolCall,
+  options: CheckOptions = {},
+): Promise<CheckResult> {
   let context: GateContext | undefined;
   let prepared: PreparedCall | undefined;
   try {

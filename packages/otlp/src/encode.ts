@@ -91,7 +91,11 @@ function spanOf(record: OutgoingRecord, resource: Resource): SpanLike {
 /** A log record stands in the live span itself. `severityNumber` as in the OTLP data model: 9 INFO, 13 WARN, 17 ERROR. */
 function logOf(record: OutgoingRecord, resource: Resource): LogLike {
   const { traceId, spanId, liveSpanId } = placeOf(record);
-  const [severityNumber, severityText] = failed(record) ? [17, 'ERROR'] : record.verdict === 'deny' ? [13, 'WARN'] : [9, 'INFO'];
+  const [severityNumber, severityText] = failed(record)
+    ? [17, 'ERROR']
+    : record.verdict === 'deny'
+      ? [13, 'WARN']
+      : [9, 'INFO'];
   const time = hrTime(record.time);
   return {
     hrTime: time,

@@ -131,8 +131,10 @@ const maxMessage = 160;
 
 /** What a receiver says is text from outside. */
 function quoted(message: string): string {
-  // oxlint-disable-next-line no-control-regex
-  const line = message.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, maxMessage).toWellFormed();
+  const line = message
+    .replaceAll(/\p{Cc}+/gu, ' ')
+    .slice(0, maxMessage)
+    .toWellFormed();
   return line === '' ? '' : `: ${JSON.stringify(line)}`;
 }
 

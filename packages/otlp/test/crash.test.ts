@@ -62,7 +62,8 @@ describe('with a collector that is down for a while, answers nonsense, and an ou
       const [first, second] = [sqliteStore({ path }), sqliteStore({ path })];
       const expected = [...(await appendRecords(first, total / 2)), ...(await appendRecords(second, total / 4))];
       const every = Math.ceil(total / batch / (2 * faults.length));
-      receiver.answer = (_received, count) => (count % every === 0 ? faults[(count / every - 1) % faults.length] : undefined);
+      receiver.answer = (_received, count) =>
+        count % every === 0 ? faults[(count / every - 1) % faults.length] : undefined;
 
       child = startOutbox(path);
       await until(() => receiver.taken.size > total * 0.2);

@@ -25,7 +25,12 @@ afterEach(async () => {
 });
 
 function tick(options: Partial<OtlpSinkOptions> = {}, timeoutMs = 5_000): Promise<OutboxReport> {
-  return createOutbox({ store, sink: otlpSink({ endpoint: receiver.url, ...options }), timeoutMs, lockMs: timeoutMs + 1 }).tick();
+  return createOutbox({
+    store,
+    sink: otlpSink({ endpoint: receiver.url, ...options }),
+    timeoutMs,
+    lockMs: timeoutMs + 1,
+  }).tick();
 }
 
 interface Attribute {
@@ -99,19 +104,26 @@ describe('each record', () => {
     { trace: '<script>', span: '../..' },
   ];
   for (const fields of noPlace) {
-    verifies('AUD-5', `without a usable live span (${JSON.stringify(fields)}) has ids of its own, the same each time`, async () => {
-      await store.append('acme', [draft({ fields: { ...fields, call: 'one-call' } }), draft({ fields: { ...fields, call: 'one-call' } })]);
-      await tick({ encoding: 'json', signals: ['traces'], name: 'first' });
-      await tick({ encoding: 'json', signals: ['traces'], name: 'second' });
-      const placeOf = (item: Item): unknown => [item['traceId'], item['spanId'], item['parentSpanId']];
-      expect(items(1).map(placeOf)).toEqual(items(0).map(placeOf));
-      const [one, other] = items();
-      expect(one?.['traceId']).toMatch(/^[0-9a-f]{32}$/);
-      expect(one?.['spanId']).toMatch(/^[0-9a-f]{16}$/);
-      expect(one).not.toHaveProperty('parentSpanId', expect.anything());
-      expect(other?.['traceId']).toBe(one?.['traceId']);
-      expect(other?.['spanId']).not.toBe(one?.['spanId']);
-    });
+    verifies(
+      'AUD-5',
+      `without a usable live span (${JSON.stringify(fields)}) has ids of its own, the same each time`,
+      async () => {
+        await store.append('acme', [
+          draft({ fields: { ...fields, call: 'one-call' } }),
+          draft({ fields: { ...fields, call: 'one-call' } }),
+        ]);
+        await tick({ encoding: 'json', signals: ['traces'], name: 'first' });
+        await tick({ encoding: 'json', signals: ['traces'], name: 'second' });
+        const placeOf = (item: Item): unknown => [item['traceId'], item['spanId'], item['parentSpanId']];
+        expect(items(1).map(placeOf)).toEqual(items(0).map(placeOf));
+        const [one, other] = items();
+        expect(one?.['traceId']).toMatch(/^[0-9a-f]{32}$/);
+        expect(one?.['spanId']).toMatch(/^[0-9a-f]{16}$/);
+        expect(one).not.toHaveProperty('parentSpanId', expect.anything());
+        expect(other?.['traceId']).toBe(one?.['traceId']);
+        expect(other?.['spanId']).not.toBe(one?.['spanId']);
+      },
+    );
   }
 
   for (const encoding of ['protobuf', 'json'] as const)
@@ -132,21 +144,37 @@ describe('a receiver that', () => {
     'is busy (503)': [{ status: 503 }, 0],
     'is behind a broken gateway (502)': [{ status: 502 }, 0],
     'asks to be left alone for ever': [{ status: 503, headers: { 'retry-after': '99999999999' } }, 300_000],
-    'asks for a time that has passed': [{ status: 503, headers: { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' } }, 0],
+    'asks for a time that has passed': [
+      { status: 503, headers: { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' } },
+      0,
+    ],
     'asks for nonsense': [{ status: 429, headers: { 'retry-after': '-5' } }, 0],
     'does not know us (401)': [{ status: 401 }, 0],
     'does not know the path (404)': [{ status: 404 }, 0],
     'has an internal error (500)': [{ status: 500, headers: { 'retry-after': '9' } }, 0],
     'redirects elsewhere': [{ status: 307, headers: { location: '/v1/elsewhere' } }, 0],
     'answers 200 with a page': [{ status: 200, body: '<html>sign in</html>' }, 0],
-    'answers 200 with broken JSON': [{ status: 200, headers: { 'content-type': 'application/json' }, body: '{"parti' }, 0],
-    'answers 200 with a list': [{ status: 200, headers: { 'content-type': 'application/json' }, body: '[]' }, 0],
-    'answers 200 with a cut message': [{ status: 200, headers: { 'content-type': 'application/x-protobuf' }, body: '\u000a\u007f' }, 0],
-    'counts nonsense': [
-      { status: 200, headers: { 'content-type': 'application/json' }, body: '{"partialSuccess":{"rejectedSpans":"-3"}}' },
+    'answers 200 with broken JSON': [
+      { status: 200, headers: { 'content-type': 'application/json' }, body: '{"parti' },
       0,
     ],
-    'answers without an end': [{ status: 200, headers: { 'content-type': 'application/json' }, body: ' '.repeat(200_000) }, 0],
+    'answers 200 with a list': [{ status: 200, headers: { 'content-type': 'application/json' }, body: '[]' }, 0],
+    'answers 200 with a cut message': [
+      { status: 200, headers: { 'content-type': 'application/x-protobuf' }, body: '\u000a\u007f' },
+      0,
+    ],
+    'counts nonsense': [
+      {
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: '{"partialSuccess":{"rejectedSpans":"-3"}}',
+      },
+      0,
+    ],
+    'answers without an end': [
+      { status: 200, headers: { 'content-type': 'application/json' }, body: ' '.repeat(200_000) },
+      0,
+    ],
     'answers 202': [{ status: 202 }, 0],
     'breaks the connection': ['reset', 0],
     'refuses everything (400)': [{ status: 400 }, 0],
@@ -156,7 +184,13 @@ describe('a receiver that', () => {
     verifies('AUD-5', `${name} is not taken for one that has the records`, async () => {
       await appendRecords(store, 3);
       receiver.answer = () => answer;
-      expect(await tick()).toMatchObject({ delivered: 0, refused: 0, backlog: 3, retryAfterMs: afterMs, problems: [expect.any(String)] });
+      expect(await tick()).toMatchObject({
+        delivered: 0,
+        refused: 0,
+        backlog: 3,
+        retryAfterMs: afterMs,
+        problems: [expect.any(String)],
+      });
       expect(receiver.requests.every(({ path }) => path === '/v1/traces')).toBe(true);
       receiver.answer = () => undefined;
       expect(await tick()).toMatchObject({ delivered: 3, backlog: 0 });
@@ -188,18 +222,27 @@ describe('a receiver that', () => {
   });
 
   for (const encoding of ['protobuf', 'json'] as const)
-    verifies('AUD-5', `rejects a part (partial_success, ${encoding}) has the rest, and the part is set aside in writing`, async () => {
-      const ids = await appendRecords(store, 60);
-      const rejects = [ids[7] ?? '', ids[59] ?? ''];
-      receiver.answer = () => ({ rejects, message: 'attribute\u001b[2J too long' });
-      expect(await tick({ encoding, signals: ['traces'] })).toMatchObject({ delivered: 58, refused: 2, backlog: 0 });
-      expect(new Set(receiver.taken.keys())).toEqual(new Set(ids.filter((id) => !rejects.includes(id))));
-      const [notice, ...more] = await store.entries('acme', 'notice');
-      expect(more).toEqual([]);
-      expect(JSON.parse(notice?.value ?? '')).toMatchObject({ refused: [{ from: 8, to: 8 }, { from: 60, to: 60 }] });
-      expect(problems.join()).not.toContain('\u001b');
-      expect(problems.some((text) => text.includes('refuses records 8 to 8'))).toBe(true);
-    });
+    verifies(
+      'AUD-5',
+      `rejects a part (partial_success, ${encoding}) has the rest, and the part is set aside in writing`,
+      async () => {
+        const ids = await appendRecords(store, 60);
+        const rejects = [ids[7] ?? '', ids[59] ?? ''];
+        receiver.answer = () => ({ rejects, message: 'attribute\u001b[2J too long' });
+        expect(await tick({ encoding, signals: ['traces'] })).toMatchObject({ delivered: 58, refused: 2, backlog: 0 });
+        expect(new Set(receiver.taken.keys())).toEqual(new Set(ids.filter((id) => !rejects.includes(id))));
+        const [notice, ...more] = await store.entries('acme', 'notice');
+        expect(more).toEqual([]);
+        expect(JSON.parse(notice?.value ?? '')).toMatchObject({
+          refused: [
+            { from: 8, to: 8 },
+            { from: 60, to: 60 },
+          ],
+        });
+        expect(problems.join()).not.toContain('\u001b');
+        expect(problems.some((text) => text.includes('refuses records 8 to 8'))).toBe(true);
+      },
+    );
 
   verifies('AUD-5', 'rejects log records and takes spans, is not done with them', async () => {
     const ids = await appendRecords(store, 4);

@@ -12,7 +12,9 @@ export function runCommand(group: Command): void {
   withStoreOption(group.command('run').description('deliver every record to an OTLP/HTTP endpoint, at least once'))
     .requiredOption('--endpoint <url>', 'base address of the receiver: /v1/traces and /v1/logs are appended')
     .addOption(
-      new Option('--signals <names...>', 'what each record becomes').choices(['traces', 'logs']).default(['traces', 'logs']),
+      new Option('--signals <names...>', 'what each record becomes')
+        .choices(['traces', 'logs'])
+        .default(['traces', 'logs']),
     )
     .addOption(new Option('--encoding <name>', 'of the requests').choices(['protobuf', 'json']).default('protobuf'))
     .option('--gzip', 'compress the requests')
@@ -67,7 +69,9 @@ async function untilEnded(outbox: Outbox, options: OutboxRunOptions): Promise<vo
 async function print(report: OutboxReport, { json }: OutboxRunOptions): Promise<void> {
   if (json === true) return printJson(report);
   const { delivered, refused, backlog, busy, problems } = report;
-  const more = [refused > 0 ? `${refused} refused` : '', busy > 0 ? `${busy} tenants in other hands` : ''].filter(Boolean);
+  const more = [refused > 0 ? `${refused} refused` : '', busy > 0 ? `${busy} tenants in other hands` : ''].filter(
+    Boolean,
+  );
   await printLine([`${delivered} delivered`, `${backlog} waiting`, ...more].join(', '));
   for (const problem of problems) printAside(visible(problem));
 }

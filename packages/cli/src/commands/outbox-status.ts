@@ -10,7 +10,9 @@ interface StatusOptions extends StoreOption {
 
 /** `countersign outbox status`: who gets the ledger, and how far behind they are. */
 export function statusCommand(group: Command): void {
-  withStoreOption(group.command('status').description('list the receivers of each tenant and what they do not have yet'))
+  withStoreOption(
+    group.command('status').description('list the receivers of each tenant and what they do not have yet'),
+  )
     .option('--json', 'print JSON')
     .action(printStatus);
 }

@@ -89,7 +89,11 @@ function refuseIf({ full }: Looked): void {
 async function announce(tenant: string, full: string | undefined, note: BacklogGuardOptions['note']): Promise<void> {
   if (full === undefined) diag.warn(`countersign: tenant ${tenant} may make calls again: its records were delivered`);
   else diag.error(`countersign: calls of tenant ${tenant} are refused: ${full}. Is its outbox running?`);
-  const event = { kind: 'administration', tenant, event: full === undefined ? 'calls_resumed' : 'calls_refused' } as const;
+  const event = {
+    kind: 'administration',
+    tenant,
+    event: full === undefined ? 'calls_resumed' : 'calls_refused',
+  } as const;
   // The refusal stands whether it can be written down or not.
   await note({ ...event, ...(full === undefined ? {} : { code: 'delivery_backlog' }) }).catch(() => undefined);
 }

@@ -114,4 +114,4 @@ function checked(answer: Delivery, part: readonly OutgoingRecord[]): Delivery {
 }
 
 /** Whoever asks for more is asked again after this: a receiver must not stop the delivery for days by one answer. */
-export const maxAfterMs = 300_000;
+const maxAfterMs = 300_000;

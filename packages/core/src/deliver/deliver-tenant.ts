@@ -63,7 +63,9 @@ async function startOf(
 ): Promise<Cursor> {
   if (cursor !== undefined && behind(cursor, head.seq) === head.seq - cursor.seq) return cursor;
   if (cursor !== undefined)
-    worked.problems.push(`the cursor of writer ${head.writer} is ahead of its chain: it is delivered from the beginning`);
+    worked.problems.push(
+      `the cursor of writer ${head.writer} is ahead of its chain: it is delivered from the beginning`,
+    );
   const id = cursorId(sink.name, head.writer);
   const place = { tenant, kind: 'cursor', id, expected: cursor?.version, now: now(), records: [] } as const;
   const version = await store.putEntry({ ...place, value: '{"seq":0}' });
@@ -90,7 +92,15 @@ async function deliverNext(
   await setAside(store, { tenant, sink: sink.name, writer }, refused, now());
   const id = cursorId(sink.name, writer);
   const value = JSON.stringify({ seq: last.seq });
-  const version = await store.putEntry({ tenant, kind: 'cursor', id, expected: cursor.version, value, now: now(), records: [] });
+  const version = await store.putEntry({
+    tenant,
+    kind: 'cursor',
+    id,
+    expected: cursor.version,
+    value,
+    now: now(),
+    records: [],
+  });
   // Another outbox was here: it goes on from where it is.
   if (version === undefined) return undefined;
   worked.delivered += done - refused.length;
@@ -110,7 +120,12 @@ async function renewInTime({ lock, lockMs, timeoutMs, now }: TenantWork): Promis
 }
 
 /** The records up to the first gap. A gap that is no write in progress is reported, and passed. */
-function contiguous(page: readonly StoredRecord[], after: number, now: number, worked: Worked): readonly StoredRecord[] {
+function contiguous(
+  page: readonly StoredRecord[],
+  after: number,
+  now: number,
+  worked: Worked,
+): readonly StoredRecord[] {
   const [first] = page;
   if (first === undefined) return [];
   if (first.seq !== after + 1 && after > 0) {

@@ -127,23 +127,26 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
   }
 
-  return {
-    tick,
-    async start(signal, { pollMs = 1_000, onReport = () => undefined } = {}) {
-      let failures = 0;
-      while (!signal.aborted) {
-        const report = await tick(signal);
-        onReport(report);
-        const failed = report.retryAfterMs !== undefined || report.problems.length > 0;
-        // A receiver that takes some of it is not waited for longer and longer.
-        failures = failed ? (report.delivered > 0 ? 1 : failures + 1) : 0;
-        const more = report.delivered > 0 && report.backlog > 0;
-        const calm = more ? 0 : pollMs;
-        const pauseMs = failed ? Math.max(report.retryAfterMs ?? 0, backoffMs(failures)) : calm;
-        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
-      }
-    },
-  };
+  return { tick, start: (signal, startOptions) => tickUntil(signal, tick, startOptions) };
+}
+
+async function tickUntil(
+  signal: AbortSignal,
+  tick: Outbox['tick'],
+  { pollMs = 1_000, onReport = () => undefined }: StartOptions = {},
+): Promise<void> {
+  let failures = 0;
+  while (!signal.aborted) {
+    const report = await tick(signal);
+    onReport(report);
+    const failed = report.retryAfterMs !== undefined || report.problems.length > 0;
+    // A receiver that takes some of it is not waited for longer and longer.
+    failures = failed ? (report.delivered > 0 ? 1 : failures + 1) : 0;
+    const more = report.delivered > 0 && report.backlog > 0;
+    const calmMs = more ? 0 : pollMs;
+    const pauseMs = failed ? Math.max(report.retryAfterMs ?? 0, backoffMs(failures)) : calmMs;
+    await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+  }
 }
 
 const firstBackoffMs = 500;

@@ -1,13 +1,7 @@
 import { diag, DiagLogLevel } from '@opentelemetry/api';
 import { afterEach, beforeEach, describe, expect, vi } from 'vitest';
 import { verifies } from '../../../../test/verifies.ts';
-import {
-  ConfigurationError,
-  createOutbox,
-  memoryStore,
-  runnable,
-  type Store,
-} from '../../src/index.ts';
+import { ConfigurationError, createOutbox, memoryStore, runnable, type Store } from '../../src/index.ts';
 import { callTo, fixture, type Fixture } from '../support/fixture.ts';
 import { fakeSink } from './fake-sink.ts';
 
@@ -36,34 +30,39 @@ function aSecondLater(): void {
   vi.spyOn(performance, 'now').mockImplementation(() => real() + offset);
 }
 
-const count = async (store: Store): Promise<number> => (await store.heads('acme')).reduce((sum, { seq }) => sum + seq, 0);
+const count = async (store: Store): Promise<number> =>
+  (await store.heads('acme')).reduce((sum, { seq }) => sum + seq, 0);
 
 describe('a tenant whose records are not delivered', () => {
-  verifies('AUD-5', 'is refused its calls when no outbox ever ran: nothing runs, and the disk stops growing', async () => {
-    const { gate, store, countersign } = world(5);
-    let ran = 0;
-    const call = () => gate.execute(callTo('read'), () => (ran += 1));
-    expect(await call()).toMatchObject({ status: 'completed' });
-    aSecondLater();
-    expect(await call()).toMatchObject({ status: 'completed' });
-    aSecondLater();
-    const refused = await call();
-    expect(refused).toMatchObject({ status: 'denied', reason: 'delivery_backlog' });
-    expect(JSON.stringify(refused)).not.toMatch(/outbox|fake|record/);
-    const size = await count(store);
-    for (let attempt = 0; attempt < 20; attempt += 1) {
-      if (attempt % 5 === 0) aSecondLater();
-      expect(await gate.check(callTo('deploy', { attempt }))).toMatchObject({ decision: { verdict: 'deny' } });
-      expect(await call()).toMatchObject({ status: 'denied', reason: 'delivery_backlog' });
-      expect(await gate.execute(callTo('vault'), () => (ran += 1))).toMatchObject({ reason: 'delivery_backlog' });
-    }
-    expect(ran).toBe(2);
-    expect(await count(store)).toBe(size);
-    expect(problems.filter((text) => text.includes('calls of tenant acme are refused'))).toHaveLength(1);
-    expect(await countersign.ledger.verify('acme')).toMatchObject({ ok: true });
-    const records = await store.records('acme', { kind: 'administration' });
-    expect(records.map(({ event }) => event)).toEqual(['calls_refused']);
-  });
+  verifies(
+    'AUD-5',
+    'is refused its calls when no outbox ever ran: nothing runs, and the disk stops growing',
+    async () => {
+      const { gate, store, countersign } = world(5);
+      let ran = 0;
+      const call = () => gate.execute(callTo('read'), () => (ran += 1));
+      expect(await call()).toMatchObject({ status: 'completed' });
+      aSecondLater();
+      expect(await call()).toMatchObject({ status: 'completed' });
+      aSecondLater();
+      const refused = await call();
+      expect(refused).toMatchObject({ status: 'denied', reason: 'delivery_backlog' });
+      expect(JSON.stringify(refused)).not.toMatch(/outbox|fake|record/);
+      const size = await count(store);
+      for (let attempt = 0; attempt < 20; attempt += 1) {
+        if (attempt % 5 === 0) aSecondLater();
+        expect(await gate.check(callTo('deploy', { attempt }))).toMatchObject({ decision: { verdict: 'deny' } });
+        expect(await call()).toMatchObject({ status: 'denied', reason: 'delivery_backlog' });
+        expect(await gate.execute(callTo('vault'), () => (ran += 1))).toMatchObject({ reason: 'delivery_backlog' });
+      }
+      expect(ran).toBe(2);
+      expect(await count(store)).toBe(size);
+      expect(problems.filter((text) => text.includes('calls of tenant acme are refused'))).toHaveLength(1);
+      expect(await countersign.ledger.verify('acme')).toMatchObject({ ok: true });
+      const records = await store.records('acme', { kind: 'administration' });
+      expect(records.map(({ event }) => event)).toEqual(['calls_refused']);
+    },
+  );
 
   verifies('AUD-5', 'has its calls back once its records were delivered, and others never lost theirs', async () => {
     const { gate, store, countersign } = world(2);
@@ -95,10 +94,11 @@ describe('a tenant whose records are not delivered', () => {
   });
 
   verifies('AUD-5', 'has nothing run by a worker either, and what was approved runs later', async () => {
-    const { gate, store, countersign, decide } = world(4);
+    const made = world(4);
+    const { gate, store, countersign } = made;
     const filed = await gate.execute(callTo('note'), () => 'never');
     if (filed.status !== 'pending') throw new Error(filed.status);
-    await decide(filed.approval, 'approve');
+    await made.decide(filed.approval, 'approve');
     await gate.execute(callTo('read'), () => 'done');
     aSecondLater();
     const tools = { note: { [runnable]: { identity: { name: 'note', source: 'local' }, run: () => 'noted' } } };
@@ -122,6 +122,11 @@ describe('a tenant whose records are not delivered', () => {
 verifies('AUD-5', 'a limit that would never or always refuse is refused itself', () => {
   const store = memoryStore();
   const options = (delivery: object) => ({ audit: { key: new Uint8Array(32).fill(7), delivery: delivery as never } });
-  for (const delivery of [{ sinks: [] }, { sinks: ['a/b'] }, { sinks: ['a'], maxUndelivered: Number.NaN }, { sinks: ['a'], maxUndelivered: 0 }])
+  for (const delivery of [
+    { sinks: [] },
+    { sinks: ['a/b'] },
+    { sinks: ['a'], maxUndelivered: Number.NaN },
+    { sinks: ['a'], maxUndelivered: 0 },
+  ])
     expect(() => fixture({ store, options: options(delivery) })).toThrow(ConfigurationError);
 });

@@ -69,26 +69,35 @@ describe('metrics', () => {
     });
   });
 
-  verifies('AUD-2', 'count calls whose outcome is not known, and credentials that could not be issued or revoked', async () => {
-    const inner = memoryStore();
-    const { gate } = world({}, { ...inner, settle: () => Promise.reject(new Error('the disk is full')) });
-    expect(await gate.execute(callTo('read'), () => 'done')).toMatchObject({ status: 'unknown' });
-    const failing = world({ credentials: [failingProvider('get')] });
-    expect(await failing.gate.execute(callTo('secret'), () => 'never')).toMatchObject({ status: 'failed' });
-    const stuck = world({ credentials: [failingProvider('revoke')] });
-    expect(await stuck.gate.execute(callTo('secret'), () => 'done')).toMatchObject({ status: 'completed' });
-    expect(await series()).toMatchObject({
-      'countersign.calls.unknown {}': 1,
-      'countersign.lease.failures {"countersign.lease.stage":"issue"}': 1,
-      'countersign.lease.failures {"countersign.lease.stage":"revoke"}': 1,
-    });
-  });
+  verifies(
+    'AUD-2',
+    'count calls whose outcome is not known, and credentials that could not be issued or revoked',
+    async () => {
+      const inner = memoryStore();
+      const { gate } = world({}, { ...inner, settle: () => Promise.reject(new Error('the disk is full')) });
+      expect(await gate.execute(callTo('read'), () => 'done')).toMatchObject({ status: 'unknown' });
+      const failing = world({ credentials: [failingProvider('get')] });
+      expect(await failing.gate.execute(callTo('secret'), () => 'never')).toMatchObject({ status: 'failed' });
+      const stuck = world({ credentials: [failingProvider('revoke')] });
+      expect(await stuck.gate.execute(callTo('secret'), () => 'done')).toMatchObject({ status: 'completed' });
+      expect(await series()).toMatchObject({
+        'countersign.calls.unknown {}': 1,
+        'countersign.lease.failures {"countersign.lease.stage":"issue"}': 1,
+        'countersign.lease.failures {"countersign.lease.stage":"revoke"}': 1,
+      });
+    },
+  );
 
   verifies('AUD-2', 'measure how long people took, or that nobody did', async () => {
     let now = 1_000_000_000;
     const store = memoryStore();
     const key = new Uint8Array(32).fill(3);
-    const { gate, options, countersign } = fixture({ store, key, now: () => now, options: { audit: { key, telemetry: { meterProvider: provider } } } });
+    const { gate, options, countersign } = fixture({
+      store,
+      key,
+      now: () => now,
+      options: { audit: { key, telemetry: { meterProvider: provider } } },
+    });
     const approvals = createApprovals({
       store,
       signingKey: new Uint8Array(32).fill(9),
@@ -112,25 +121,40 @@ describe('metrics', () => {
     expect(await series()).toMatchObject({ [wait('approved')]: 1, [wait('rejected')]: 1, [wait('expired')]: 1 });
   });
 
-  verifies(['AUD-2', 'AUD-5'], 'show what the outbox delivered, what was refused, what waits and how often it failed', async () => {
-    const store = memoryStore();
-    const { gate } = fixture({ store });
-    await gate.execute(callTo('read'), () => 'done');
-    const sink = fakeSink();
-    const outbox = createOutbox({ store, sink, meterProvider: provider });
-    sink.answer = () => ({ status: 'later', reason: 'busy' });
-    await outbox.tick();
-    const of = (name: string): string => `countersign.outbox.${name} {"countersign.outbox.sink":"fake"}`;
-    expect(await series()).toMatchObject({ [of('backlog')]: 3, [of('failures')]: 1, [of('delivered')]: 0 });
-    sink.answer = (records) => ({ status: 'accepted', refused: records.slice(2).map(({ seq }) => ({ seq, reason: 'no' })) });
-    await outbox.tick();
-    expect(await series()).toMatchObject({ [of('backlog')]: 0, [of('failures')]: 1, [of('delivered')]: 2, [of('refused')]: 1 });
-  });
+  verifies(
+    ['AUD-2', 'AUD-5'],
+    'show what the outbox delivered, what was refused, what waits and how often it failed',
+    async () => {
+      const store = memoryStore();
+      const { gate } = fixture({ store });
+      await gate.execute(callTo('read'), () => 'done');
+      const sink = fakeSink();
+      const outbox = createOutbox({ store, sink, meterProvider: provider });
+      sink.answer = () => ({ status: 'later', reason: 'busy' });
+      await outbox.tick();
+      const of = (name: string): string => `countersign.outbox.${name} {"countersign.outbox.sink":"fake"}`;
+      expect(await series()).toMatchObject({ [of('backlog')]: 3, [of('failures')]: 1, [of('delivered')]: 0 });
+      sink.answer = (records) => ({
+        status: 'accepted',
+        refused: records.slice(2).map(({ seq }) => ({ seq, reason: 'no' })),
+      });
+      await outbox.tick();
+      expect(await series()).toMatchObject({
+        [of('backlog')]: 0,
+        [of('failures')]: 1,
+        [of('delivered')]: 2,
+        [of('refused')]: 1,
+      });
+    },
+  );
 
   verifies('AUD-2', 'name no tenant, user, agent, tool, run or id', async () => {
     const { gate } = world({ credentials: [failingProvider('get')] });
-    for (const tool of ['read', 'vault', 'note', 'deploy', 'secret', 'no-such-tool']) await gate.execute(callTo(tool), () => 1);
-    const keys = Object.keys(await series()).flatMap((name) => Object.keys(JSON.parse(name.slice(name.indexOf('{'))) as object));
+    for (const tool of ['read', 'vault', 'note', 'deploy', 'secret', 'no-such-tool'])
+      await gate.execute(callTo(tool), () => 1);
+    const keys = Object.keys(await series()).flatMap((name) =>
+      Object.keys(JSON.parse(name.slice(name.indexOf('{'))) as object),
+    );
     expect([...new Set(keys)].toSorted()).toEqual([
       'countersign.decision',
       'countersign.decision.code',
@@ -149,17 +173,36 @@ describe('metrics', () => {
   });
 
   const hostile: Readonly<Record<string, unknown>> = {
-    'a provider that throws': { getMeter: () => { throw new Error('no'); } },
+    'a provider that throws': {
+      getMeter: () => {
+        throw new Error('no');
+      },
+    },
     'a provider without meters': { getMeter: () => undefined },
     'instruments that throw': {
       getMeter: () =>
-        new Proxy({}, { get: () => () => ({ add: () => { throw new Error('no'); }, record: () => { throw new Error('no'); } }) }),
+        new Proxy(
+          {},
+          {
+            get: () => () => ({
+              add: () => {
+                throw new Error('no');
+              },
+              record: () => {
+                throw new Error('no');
+              },
+            }),
+          },
+        ),
     },
   };
   for (const [name, hostileProvider] of Object.entries(hostile)) {
     verifies(['AUD-2', 'REL-1'], `${name} changes nothing for a call`, async () => {
       const key = new Uint8Array(32).fill(3);
-      const { gate } = fixture({ options: { audit: { key, telemetry: { meterProvider: hostileProvider as MeterProvider } } }, key });
+      const { gate } = fixture({
+        options: { audit: { key, telemetry: { meterProvider: hostileProvider as MeterProvider } } },
+        key,
+      });
       expect(await gate.execute(callTo('read'), () => 'done')).toMatchObject({ status: 'completed', result: 'done' });
       expect(await gate.execute(callTo('vault'), () => 'never')).toMatchObject({ status: 'denied' });
     });
@@ -168,7 +211,8 @@ describe('metrics', () => {
   test('each stand in docs/telemetry.md with their unit', async () => {
     const page = await readFile(new URL('../../../../docs/telemetry.md', import.meta.url), 'utf8');
     const missing = Object.values(instruments).filter(
-      ({ name, unit }) => !page.split('\n').some((line) => line.includes(`\`${name}\``) && line.includes(`\`${unit}\``)),
+      ({ name, unit }) =>
+        !page.split('\n').some((line) => line.includes(`\`${name}\``) && line.includes(`\`${unit}\``)),
     );
     expect(missing).toEqual([]);
   });

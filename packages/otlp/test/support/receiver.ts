@@ -61,7 +61,8 @@ export async function createReceiver(): Promise<Receiver> {
     const json = request.headers['content-type'] === 'application/json';
     response.writeHead(200, { 'content-type': json ? 'application/json' : 'application/x-protobuf' });
     if (answer === undefined) response.end(json ? '{}' : '');
-    else response.end(json ? jsonAnswer(received.path, rejected.length, answer.message) : protobufAnswer(rejected.length));
+    else
+      response.end(json ? jsonAnswer(received.path, rejected.length, answer.message) : protobufAnswer(rejected.length));
   }
 
   const receiver: Receiver & { url: string } = {
@@ -107,7 +108,9 @@ async function read(request: IncomingMessage): Promise<Received> {
 }
 
 function idsInJson(body: string): readonly string[] {
-  return [...body.matchAll(/"key":"countersign\.record\.id","value":\{"stringValue":"([^"]+)"/g)].map(([, id]) => id ?? '');
+  return [...body.matchAll(/"key":"countersign\.record\.id","value":\{"stringValue":"([^"]+)"/g)].map(
+    ([, id]) => id ?? '',
+  );
 }
 
 /** KeyValue: field 1 is the key, field 2 an AnyValue, whose field 1 is a string, here shorter than 128 bytes. */
