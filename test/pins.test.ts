@@ -52,6 +52,7 @@ describe('public names', () => {
         "currentLease",
         "definePolicy",
         "describeApproval",
+        "describeRule",
         "encryptedFileProvider",
         "forgetReceiver",
         "maxRisk",

@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { approveCommand } from './commands/approvals-approve.ts';
+import { editCommand } from './commands/approvals-edit.ts';
 import { listCommand } from './commands/approvals-list.ts';
 import { rejectCommand } from './commands/approvals-reject.ts';
 import { reviewCommand } from './commands/approvals-review.ts';
@@ -16,6 +17,7 @@ import { forgetCommand } from './commands/outbox-forget.ts';
 import { runCommand } from './commands/outbox-run.ts';
 import { statusCommand } from './commands/outbox-status.ts';
 import { checkCommand } from './commands/policy-check.ts';
+import { showPolicyCommand } from './commands/policy-show.ts';
 import { printable } from './output.ts';
 
 export function createProgram(): Command {
@@ -27,16 +29,16 @@ export function createProgram(): Command {
       writeErr: (text) => process.stderr.write(printable(text)),
     });
   const groups = {
-    approvals: [listCommand, showCommand, approveCommand, rejectCommand, reviewCommand],
+    approvals: [listCommand, showCommand, editCommand, approveCommand, rejectCommand, reviewCommand],
     audit: [queryCommand, verifyCommand, exportCommand, headsCommand],
     outbox: [runCommand, statusCommand, forgetCommand],
-    policy: [checkCommand],
+    policy: [checkCommand, showPolicyCommand],
   };
   const descriptions: Readonly<Record<keyof typeof groups, string>> = {
     approvals: 'see and decide what waits for a person',
     audit: 'read and verify the ledger',
     outbox: 'deliver the ledger to the tools that you run',
-    policy: 'check a policy file',
+    policy: 'check and show a policy file',
   };
   for (const name of Object.keys(groups) as (keyof typeof groups)[]) {
     const group = program.command(name).description(descriptions[name]);

@@ -4,7 +4,6 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
-import type { ApprovalChannel } from './approve/approve.ts';
 import { createApprovalRuns, findTool, type ApprovalRuns, type RunnableTools } from './approve/run-approved.ts';
 import { createVoteVerifier } from './approve/votes.ts';
 import { createWorker, type Worker, type WorkerOptions } from './approve/worker.ts';
@@ -30,6 +29,7 @@ import { createRecorder } from './record/recorder.ts';
 import { createSealer } from './record/sealing.ts';
 import { createTelemetry, type TelemetryOptions } from './record/telemetry.ts';
 import type { Runtime } from './runtime.ts';
+import { boundedStore, inTime } from './store/bounded-store.ts';
 import type { Store } from './store/store.ts';
 
 export interface CountersignOptions {
@@ -58,7 +58,6 @@ export interface AuditOptions {
 export interface ApprovalOptions {
   /** Public keys (Ed25519, PEM) of the approvals services whose votes count. */
   readonly keys: readonly (string | KeyObject)[];
-  readonly channels?: readonly ApprovalChannel[];
   /** Pending approvals that one run may have; one more is denied. Default 20. */
   readonly maxPendingPerRun?: number;
   /** Pending approvals that one user may have in all runs together. Default 100. */
@@ -72,6 +71,8 @@ export interface TimeoutOptions {
   readonly credentialMs?: number;
   /** For a blocking approval that is waited for in process. Default 300 000 ms. */
   readonly approvalMs?: number;
+  /** For one operation of the store on the way of a call. Default 10 000 ms. */
+  readonly storeMs?: number;
   /** How long a second evaluation of a running call waits for its outcome. Default 2 000 ms. */
   readonly settleMs?: number;
 }
@@ -168,14 +169,17 @@ function requireOptions({ policy, store, audit, approvals }: CountersignOptions)
 }
 
 function createRuntime(options: CountersignOptions): Runtime {
-  const { store, audit, approvals, timeouts = {}, credentials: providers = [] } = options;
+  const { audit, approvals, timeouts = {}, credentials: providers = [] } = options;
+  const storeTimeoutMs = timeouts.storeMs ?? 10_000;
+  const store = boundedStore(options.store, storeTimeoutMs);
   const credentialTimeoutMs = timeouts.credentialMs ?? 10_000;
   const clock = createClock(options.now);
   let ready: Promise<void> | undefined;
   const recorder = createRecorder({ clock });
-  const prepare = async (): Promise<void> => clock.advanceTo(await store.system.latestTime());
+  const prepare = async (): Promise<void> => clock.advanceTo(await inTime(store.system.latestTime(), storeTimeoutMs));
   return {
     store,
+    storeTimeoutMs,
     sealer: createSealer({ masterKey: keyBytes(audit.key, 32), keys: store }),
     recorder,
     clock,
@@ -194,7 +198,6 @@ function createRuntime(options: CountersignOptions): Runtime {
       }),
     approvals: approvals && {
       verifier: createVoteVerifier(approvals.keys),
-      channels: approvals.channels ?? [],
       maxPendingPerRun: approvals.maxPendingPerRun ?? 20,
       maxPendingPerUser: approvals.maxPendingPerUser ?? 100,
       waitMs: timeouts.approvalMs ?? 300_000,

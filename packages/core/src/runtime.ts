@@ -2,7 +2,6 @@
  * What every gate of one Countersign instance shares. Built once by `createCountersign`; never leaves the package.
  * @module
  */
-import type { ApprovalChannel } from './approve/approve.ts';
 import type { VoteVerifier } from './approve/votes.ts';
 import type { Asked } from './authorize/ask.ts';
 import type { CredentialProvider } from './lease/lease.ts';
@@ -16,7 +15,9 @@ import type { Telemetry } from './record/telemetry.ts';
 import type { Store } from './store/store.ts';
 
 export interface Runtime {
+  /** Bounded in time, except for the claim. */
   readonly store: Store;
+  readonly storeTimeoutMs: number;
   readonly sealer: Sealer;
   readonly recorder: Recorder;
   readonly clock: Clock;
@@ -39,7 +40,6 @@ export interface Runtime {
 
 export interface ApprovalRuntime {
   readonly verifier: VoteVerifier;
-  readonly channels: readonly ApprovalChannel[];
   readonly maxPendingPerRun: number;
   readonly maxPendingPerUser: number;
   readonly waitMs: number;

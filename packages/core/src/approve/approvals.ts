@@ -4,6 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import type { MeterProvider } from '@opentelemetry/api';
+import type { Authorizer } from '../authorize/authorize.ts';
 import { keyBytes } from '../key-bytes.ts';
 import { createClock } from '../record/clock.ts';
 import { createMetrics } from '../record/metrics.ts';
@@ -12,6 +13,7 @@ import { createSealer } from '../record/sealing.ts';
 import type { Store } from '../store/store.ts';
 import type { ApproverDirectory } from './approve.ts';
 import { createApprovalsService, type ApprovalsService } from './approvals-service.ts';
+import { createNotifier, type Notifier, type NotifierOptions } from './notifier.ts';
 import { createVoteSigner } from './votes.ts';
 
 export interface CreateApprovalsOptions {
@@ -22,12 +24,16 @@ export interface CreateApprovalsOptions {
   readonly approvers: ApproverDirectory;
   /** The key that seals arguments and reasons: the same as the agents'. */
   readonly audit: { readonly key: KeyObject | Uint8Array; readonly meterProvider?: MeterProvider };
+  /** The agents' policy. It decides on arguments that an approver edits; without it nothing can be edited. */
+  readonly policy?: Authorizer;
   readonly now?: () => number;
 }
 
 export interface Approvals extends ApprovalsService {
   /** PEM, for `createCountersign({ approvals: { keys: [publicKey] } })`. */
   readonly publicKey: string;
+  /** Tells people on channels what waits for them. Run it in one process or several: one is at work at a time. */
+  notifier(options: NotifierOptions): Notifier;
 }
 
 export function createApprovals(options: CreateApprovalsOptions): Approvals {
@@ -41,8 +47,10 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     approvers,
     sealer,
     clock,
+    policy: options.policy,
     recorder: createRecorder({ clock }),
     metrics: createMetrics(options.audit.meterProvider),
   });
-  return { ...service, publicKey: signer.publicKey };
+  const notifier = (channels: NotifierOptions): Notifier => createNotifier({ store, sealer, clock }, channels);
+  return { ...service, publicKey: signer.publicKey, notifier };
 }
