@@ -260,7 +260,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'Jaeger, Datadog and Elastic through collector configurations that are checked, and not run against these tools; a live span and the record of the same thing are two spans',
+      'Jaeger, Datadog and Elastic: a real collector accepts the configurations, and they were not run against these tools; a live span and the record of the same thing are two spans',
   },
   'AUD-3': {
     must: 'No tool runs before its intent is durably recorded; an unwritable ledger denies.',
