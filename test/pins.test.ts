@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import * as agents from '@countersign/openai-agents';
 import * as aiSdk from '@countersign/ai-sdk';
+import * as aws from '@countersign/aws';
 import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
@@ -8,6 +9,8 @@ import * as cloudwatch from '@countersign/cloudwatch';
 import * as langchain from '@countersign/langchain';
 import * as otlp from '@countersign/otlp';
 import { instruments } from '../packages/core/src/record/metrics.ts';
+import * as github from '@countersign/github';
+import * as vault from '@countersign/vault';
 
 /**
  * What users can see. A red pin does not forbid a change: it makes it a deliberate one, with an entry in the changelog.
@@ -55,6 +58,7 @@ describe('public names', () => {
         "describeRule",
         "encryptedFileProvider",
         "forgetReceiver",
+        "listInventory",
         "maxRisk",
         "memoryRevocationList",
         "memoryStore",
@@ -123,6 +127,31 @@ describe('public names', () => {
       "guardTool",
       "guardTools",
       "inventoryOf",
+    ]
+  `));
+  test('of the Vault providers', () =>
+    expect(names(vault)).toMatchInlineSnapshot(`
+    [
+      "appRole",
+      "jwt",
+      "vaultConnection",
+      "vaultDynamicProvider",
+      "vaultKvProvider",
+    ]
+  `));
+  test('of the AWS providers', () =>
+    expect(names(aws)).toMatchInlineSnapshot(`
+    [
+      "awsCredentials",
+      "awsSecretsProvider",
+      "awsSessionProvider",
+    ]
+  `));
+  test('of the GitHub provider', () =>
+    expect(names(github)).toMatchInlineSnapshot(`
+    [
+      "fineGrainedTokenExpiry",
+      "githubAppProvider",
     ]
   `));
 });

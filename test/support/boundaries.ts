@@ -48,5 +48,8 @@ export const forbiddenInCore: string[] = [
   'langchain/*',
   '@langchain/*',
   '@modelcontextprotocol/*',
+  'node-vault',
+  '@aws-sdk/*',
+  '@octokit/*',
   '@countersign/*',
 ];

@@ -22,6 +22,8 @@ export const withPostgres: Register = part(
   'neither in PATH nor under /usr/lib/postgresql',
 );
 
+export const hasPostgres = binaries !== undefined;
+
 export async function startPostgres(): Promise<Postgres> {
   if (binaries === undefined) throw new Error('no PostgreSQL server on this machine');
   const directory = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));

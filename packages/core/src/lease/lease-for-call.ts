@@ -130,10 +130,12 @@ async function revokeLeases(
   if (failed.length > 0)
     claimed.context.runtime.metrics.record('leaseFailures', failed.length, { [own.leaseStage]: 'revoke' });
   const failures = new Map(failed.map(({ id, error }) => [id, error.message]));
-  const records = leases.map(({ lease, residualUntil }) => {
+  const records = leases.map(({ lease, residualUntil, revocable }) => {
     const failure = failures.get(lease.id);
-    const ended = residualUntil === undefined ? 'revoked' : 'lapsed';
-    return credentialDraft(claimed, lease, failure === undefined ? ended : 'revoke_failed', residualUntil, failure);
+    if (failure !== undefined) return credentialDraft(claimed, lease, 'revoke_failed', residualUntil, failure);
+    // What was revoked is over, however long it could have lived.
+    const left = revocable ? undefined : residualUntil;
+    return credentialDraft(claimed, lease, left === undefined ? 'revoked' : 'lapsed', left);
   });
   return { leases: closed, records };
 }
