@@ -28,6 +28,11 @@ const config: KnipConfig = {
       entry: ['test/**/*.test.ts'],
       project: ['{src,test}/**/*.ts'],
     },
+    'packages/otlp': {
+      // A process that a test starts.
+      entry: ['test/**/*.test.ts', 'test/support/outbox-process.ts'],
+      project: ['{src,test}/**/*.ts'],
+    },
   },
 };
 

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger|telemetry]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -10,6 +10,7 @@ import { benchInFramework } from './in-framework.ts';
 import { benchLedger } from './ledger.ts';
 import { benchPowerLoss } from './power-loss.ts';
 import { benchScrub } from './scrub.ts';
+import { benchTelemetry } from './telemetry.ts';
 
 const sections = {
   decision: benchDecision,
@@ -18,6 +19,7 @@ const sections = {
   power: benchPowerLoss,
   scrub: benchScrub,
   ledger: benchLedger,
+  telemetry: benchTelemetry,
 };
 
 const quick = process.argv.includes('--quick');

@@ -5,8 +5,11 @@ import * as aws from '@countersign/aws';
 import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
-import * as github from '@countersign/github';
+import * as cloudwatch from '@countersign/cloudwatch';
 import * as langchain from '@countersign/langchain';
+import * as otlp from '@countersign/otlp';
+import { instruments } from '../packages/core/src/record/metrics.ts';
+import * as github from '@countersign/github';
 import * as vault from '@countersign/vault';
 
 /**
@@ -48,6 +51,7 @@ describe('public names', () => {
         "createKeyFile",
         "createNotary",
         "createNoteSigner",
+        "createOutbox",
         "createVoteSigner",
         "credentialChain",
         "currentCall",
@@ -60,6 +64,7 @@ describe('public names', () => {
         "fileWitness",
         "findLiteralSecrets",
         "findRecord",
+        "forgetReceiver",
         "formatVerifierKey",
         "keepLogin",
         "leaseFetch",
@@ -72,6 +77,7 @@ describe('public names', () => {
         "ocsfEvent",
         "openHolds",
         "openLedger",
+        "outboxStatus",
         "parsePolicy",
         "parseVerifierKey",
         "plainCodec",
@@ -79,6 +85,7 @@ describe('public names', () => {
         "proveRecord",
         "readKeyFile",
         "readPrivateFile",
+        "recordAttributes",
         "registerSecret",
         "rekeySecretsFile",
         "removeSecret",
@@ -168,6 +175,31 @@ describe('public names', () => {
     ]
   `));
 });
+
+describe('of the receivers', () => {
+  test('public names', () =>
+    expect([Object.keys(otlp), Object.keys(cloudwatch)]).toEqual([['otlpSink'], ['cloudWatchSink']]));
+});
+
+test('metric names, units and kinds', () =>
+  expect(
+    Object.values(instruments)
+      .map(({ name, unit, kind }) => `${name} ${unit} ${kind}`)
+      .toSorted(),
+  ).toMatchInlineSnapshot(`
+      [
+        "countersign.approval.wait s histogram",
+        "countersign.calls.unknown {call} counter",
+        "countersign.decisions {decision} counter",
+        "countersign.denials {call} counter",
+        "countersign.gate.duration s histogram",
+        "countersign.lease.failures {lease} counter",
+        "countersign.outbox.backlog {record} gauge",
+        "countersign.outbox.delivered {record} counter",
+        "countersign.outbox.failures {delivery} counter",
+        "countersign.outbox.refused {record} counter",
+      ]
+    `));
 
 test('every error class has its code, and is recognised across two copies of the module', async () => {
   const classes = Object.values(core).filter(

@@ -254,7 +254,8 @@ const list = {
     must: "Records appear as OpenTelemetry spans in the application's own trace and in the tools that teams run.",
     kind: 'asked',
     status: 'partial',
-    missing: 'spans in the application trace; seen in an in-memory exporter only',
+    missing:
+      'Jaeger, Datadog and Elastic: a real collector accepts the configurations, and they were not run against these tools; a live span and the record of the same thing are two spans',
   },
   'AUD-3': {
     must: 'No tool runs before its intent is durably recorded; an unwritable ledger denies.',
@@ -270,7 +271,7 @@ const list = {
   'AUD-5': {
     must: 'Records reach the collector at least once, across crashes and outages.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'AUD-6': {
     must: 'The ledger answers who did what for whom and when, exports, and is pruned in segments that stay verifiable.',

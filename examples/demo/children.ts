@@ -9,6 +9,9 @@ const readyTimeoutMs = 30_000;
 const runTimeoutMs = 120_000;
 const endTimeoutMs = 3_000;
 
+/** The parts that make spans. */
+const traced: ReadonlySet<string> = new Set(['agent', 'worker']);
+
 export interface Child {
   /** What it reported first. */
   readonly ready: Readonly<Record<string, unknown>>;
@@ -63,8 +66,11 @@ export function createChildren(cache: string): Children {
   }
 
   const startPart = (part: string, folder: string, args: readonly string[]): ChildProcess => {
-    const key = part === 'agent' ? { OPENAI_API_KEY: process.env['OPENAI_API_KEY'] } : {};
-    return start(fileURLToPath(new URL(`${part}.ts`, import.meta.url)), [folder, ...args], 'pipe', key);
+    const environment = {
+      ...(part === 'agent' ? { OPENAI_API_KEY: process.env['OPENAI_API_KEY'] } : {}),
+      ...(traced.has(part) ? { OTEL_EXPORTER_OTLP_ENDPOINT: process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] } : {}),
+    };
+    return start(fileURLToPath(new URL(`${part}.ts`, import.meta.url)), [folder, ...args], 'pipe', environment);
   };
 
   return {

@@ -1,10 +1,17 @@
 /**
- * OpenTelemetry as an application would set it up, with a file in place of a collector.
+ * OpenTelemetry as an application would set it up, with a file in place of a collector; and with a collector too, where
+ * `OTEL_EXPORTER_OTLP_ENDPOINT` names one.
  */
 import { appendFileSync } from 'node:fs';
 import { context, propagation, trace, type Attributes } from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { NodeSDK } from '@opentelemetry/sdk-node';
-import { SimpleSpanProcessor, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace';
+import {
+  BatchSpanProcessor,
+  SimpleSpanProcessor,
+  type ReadableSpan,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace';
 
 /** A span, as written to the file. Times in milliseconds. */
 export interface WrittenSpan {
@@ -29,7 +36,7 @@ export async function traced<Result>(
 ): Promise<Result> {
   const sdk = new NodeSDK({
     serviceName: 'countersign-demo',
-    spanProcessors: [new SimpleSpanProcessor({ exporter: fileExporter(path) })],
+    spanProcessors: [new SimpleSpanProcessor({ exporter: fileExporter(path) }), ...toCollector()],
     metricReaders: [],
     logRecordProcessors: [],
     autoDetectResources: false,
@@ -49,6 +56,12 @@ export async function traced<Result>(
   } finally {
     await sdk.shutdown();
   }
+}
+
+/** Address, headers and time-outs come from the environment, as OpenTelemetry defines them. */
+function toCollector(): readonly BatchSpanProcessor[] {
+  const endpoint = process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '';
+  return endpoint === '' ? [] : [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })];
 }
 
 function fileExporter(path: string): SpanExporter {

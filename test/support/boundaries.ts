@@ -13,6 +13,7 @@ export const stageFiles: string[] = [
   'packages/core/src/execute/*.ts',
   'packages/core/src/record/*.ts',
   'packages/core/src/record/notary/*.ts',
+  'packages/core/src/deliver/*.ts',
   'packages/core/src/store/sqlite.ts',
   'packages/core/src/store/*-file*.ts',
 ];

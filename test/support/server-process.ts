@@ -22,6 +22,8 @@ export async function startServerProcess(input: {
   readonly env?: Readonly<Record<string, string>>;
   /** Answers 2xx as soon as the server is there. */
   readonly readyUrl: string;
+  /** How long it may take to start, in milliseconds. Default 30 000. */
+  readonly startMs?: number;
 }): Promise<ServerProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-server-'));
   const env = { PATH: process.env['PATH'], HOME: directory, ...input.env };
@@ -36,8 +38,9 @@ export async function startServerProcess(input: {
     clearTimeout(killer);
     rmSync(directory, { recursive: true, force: true });
   };
-  for (let attempt = 0; !(await answers(input.readyUrl)); attempt += 1) {
-    if (attempt === 300 || child.exitCode !== null) {
+  const until = performance.now() + (input.startMs ?? 30_000);
+  while (!(await answers(input.readyUrl))) {
+    if (performance.now() > until || child.exitCode !== null) {
       await stop();
       throw new Error(`${input.program} did not start: ${output.slice(-2000)}`);
     }

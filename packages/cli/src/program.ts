@@ -11,7 +11,8 @@ import { reviewCommand } from './commands/approvals-review.ts';
 import { showCommand } from './commands/approvals-show.ts';
 import { keyCommand } from './commands/audit-key.ts';
 import { proveCommand, verifyProofCommand } from './commands/audit-prove.ts';
-import { archiveCommand, pruneCommand } from './commands/audit-retention.ts';
+import { archiveCommand } from './commands/audit-archive.ts';
+import { pruneCommand } from './commands/audit-prune.ts';
 import { sealCommand } from './commands/audit-seal.ts';
 import { statsCommand } from './commands/audit-stats.ts';
 import { exportCommand } from './commands/audit-export.ts';
@@ -23,6 +24,9 @@ import { revokeCommand } from './commands/credentials-revoke.ts';
 import { rotateCommand } from './commands/credentials-rotate.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { holdCommand, holdsCommand, releaseCommand } from './commands/hold.ts';
+import { forgetCommand } from './commands/outbox-forget.ts';
+import { runCommand } from './commands/outbox-run.ts';
+import { statusCommand } from './commands/outbox-status.ts';
 import { checkCommand } from './commands/policy-check.ts';
 import { showPolicyCommand } from './commands/policy-show.ts';
 import { printable } from './output.ts';
@@ -44,6 +48,7 @@ export function createProgram(): Command {
     ],
     hold: [holdCommand, releaseCommand, holdsCommand],
     credentials: [listCredentialsCommand, rotateCommand, revokeCommand],
+    outbox: [runCommand, statusCommand, forgetCommand],
     policy: [checkCommand, showPolicyCommand],
   };
   const descriptions: Readonly<Record<keyof typeof groups, string>> = {
@@ -51,6 +56,7 @@ export function createProgram(): Command {
     audit: 'read, seal and verify the ledger',
     hold: 'stop a tenant, a user or an agent at once',
     credentials: 'see, rotate and revoke credentials',
+    outbox: 'deliver the ledger to the tools that you run',
     policy: 'check and show a policy file',
   };
   for (const name of Object.keys(groups) as (keyof typeof groups)[]) {

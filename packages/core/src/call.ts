@@ -76,6 +76,7 @@ export type ReasonCode =
   | 'too_many_pending'
   | 'held'
   | 'budget_exceeded'
+  | 'delivery_backlog'
   | 'credential_unavailable'
   | 'ledger_unavailable';
 

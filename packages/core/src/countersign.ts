@@ -21,12 +21,14 @@ import { createBudgets } from './lease/budget.ts';
 import { createCredentials, type Credentials } from './lease/credentials.ts';
 import { createLeases } from './lease/lease-manager.ts';
 import { keyBytes } from './key-bytes.ts';
+import { createBacklogGuard, type DeliveryOptions } from './deliver/backlog.ts';
 import type { CredentialProvider } from './lease/lease.ts';
 import type { RotationOptions } from './lease/rotation.ts';
 import { maintain, type Maintained } from './maintain.ts';
 import type { PrincipalOwner } from './process-state.ts';
 import { createClock } from './record/clock.ts';
 import { createLedger, type Ledger } from './record/ledger.ts';
+import { createMetrics } from './record/metrics.ts';
 import { recordRefusal } from './record/record-refusal.ts';
 import { createRecorder } from './record/recorder.ts';
 import { createSealer } from './record/sealing.ts';
@@ -57,6 +59,8 @@ export interface AuditOptions {
   /** 32 bytes from which the keys that seal arguments, results and users are derived. */
   readonly key: KeyObject | Uint8Array;
   readonly telemetry?: TelemetryOptions;
+  /** Calls of a tenant are refused while its records cannot be delivered. Without it the ledger grows as far as the disk. */
+  readonly delivery?: DeliveryOptions;
 }
 
 export interface ApprovalOptions {
@@ -190,12 +194,13 @@ function createRuntime(options: CountersignOptions): Runtime {
   const credentialTimeoutMs = timeouts.credentialMs ?? 10_000;
   const clock = createClock(options.now);
   let ready: Promise<void> | undefined;
+  const recorder = createRecorder({ clock });
   const prepare = async (): Promise<void> => clock.advanceTo(await inTime(store.system.latestTime(), storeTimeoutMs));
   return {
     store,
     storeTimeoutMs,
     sealer: createSealer({ masterKey: keyBytes(audit.key, 32), keys: store }),
-    recorder: createRecorder({ clock }),
+    recorder,
     clock,
     asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
     leases: createLeases({ providers, clock: () => clock.now(), timeoutMs: credentialTimeoutMs }),
@@ -203,6 +208,14 @@ function createRuntime(options: CountersignOptions): Runtime {
     providers,
     credentialTimeoutMs,
     telemetry: createTelemetry(audit.telemetry),
+    metrics: createMetrics(audit.telemetry?.meterProvider),
+    backlog:
+      audit.delivery &&
+      createBacklogGuard({
+        ...audit.delivery,
+        store,
+        note: (event) => store.append(event.tenant, [recorder.draft(event, undefined)]),
+      }),
     approvals: approvals && {
       verifier: createVoteVerifier(approvals.keys),
       maxPendingPerRun: approvals.maxPendingPerRun ?? 20,

@@ -18,9 +18,14 @@ export interface GateContext {
   draft(event: RecordEvent): RecordDraft;
 }
 
-/** Held for one call and no longer, so that an erased key is not used again. */
+/**
+ * Held for one call and no longer, so that an erased key is not used again.
+ * @throws Stop while the tenant's records cannot be delivered: nothing more is written then
+ */
 export async function openContext(runtime: Runtime, principal: Principal, run: string): Promise<GateContext> {
   await runtime.ready();
+  const admitted = runtime.backlog?.admit(principal.tenant);
+  if (admitted !== undefined) await admitted;
   const subject = runtime.sealer.subject(principal.tenant, principal.user);
   const key = subject instanceof Promise ? await subject : subject;
   return {

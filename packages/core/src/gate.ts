@@ -18,6 +18,8 @@ import { delegatePrincipal, type Principal } from './identify/principal.ts';
 import { leaseForCall, type Leased } from './lease/lease-for-call.ts';
 import { messageFor, pendingMessage } from './messages.ts';
 import { processState } from './process-state.ts';
+import { own } from './record/attributes.ts';
+import { countDenial } from './record/metrics.ts';
 import { recordDenial } from './record/record-denial.ts';
 import { openContext, type GateContext } from './gate-context.ts';
 import type { Runtime } from './runtime.ts';
@@ -61,14 +63,14 @@ export function createGate(runtime: Runtime, principal: Principal, run: string):
   const gate: Gate = {
     principal,
     run,
-    check: (call, options) => check(identify, call, options),
+    check: (call, options) => check(runtime, identify, call, options),
     recordAsked: async (calls) => recordAsked(await identify(), calls),
     async execute(call, body, options = {}) {
-      const admitted = await admit(identify, call, options as AdmitOptions);
+      const admitted = await measured(runtime, () => admit(identify, call, options as AdmitOptions));
       return 'stopped' in admitted ? (admitted.stopped.outcome as Outcome<never>) : runBody(admitted, body, options);
     },
     async *stream(call, body, options = {}) {
-      const admitted = await admit(identify, call, options as AdmitOptions);
+      const admitted = await measured(runtime, () => admit(identify, call, options as AdmitOptions));
       return 'stopped' in admitted
         ? (admitted.stopped.outcome as Outcome<never>)
         : yield* streamBody(admitted, body, options);
@@ -149,7 +151,27 @@ async function admitPrepared(context: GateContext, call: PreparedCall, options: 
   return admitGranted(context, call, await approve(context, call, raised(decision), options), options);
 }
 
-async function check(identify: Identify, call: ToolCall, options: CheckOptions = {}): Promise<CheckResult> {
+/** What the gate itself took, and what it answered. */
+async function measured(
+  { metrics }: Runtime,
+  task: () => Promise<Leased | { readonly stopped: Stop }>,
+): Promise<Leased | { readonly stopped: Stop }> {
+  const began = performance.now();
+  const admitted = await task();
+  const outcome = 'stopped' in admitted ? admitted.stopped.outcome : undefined;
+  const seconds = (performance.now() - began) / 1000;
+  metrics.record('gateDuration', seconds, { [own.outcome]: outcome?.status ?? 'admitted' });
+  if (outcome?.status === 'unknown') metrics.record('unknown', 1);
+  countDenial(metrics, outcome);
+  return admitted;
+}
+
+async function check(
+  runtime: Runtime,
+  identify: Identify,
+  call: ToolCall,
+  options: CheckOptions = {},
+): Promise<CheckResult> {
   let context: GateContext | undefined;
   let prepared: PreparedCall | undefined;
   try {
@@ -168,6 +190,7 @@ async function check(identify: Identify, call: ToolCall, options: CheckOptions =
   } catch (error) {
     const stopped = asStop(error, prepared?.facts.key);
     if (context !== undefined) await recordDenial(context, prepared ?? call, stopped);
+    countDenial(runtime.metrics, stopped.outcome);
     const decision = refusedDecision(stopped);
     return { decision, message: messageFor(decision.reasons[0]?.code ?? 'authorizer_failed') };
   }

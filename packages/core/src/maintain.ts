@@ -6,6 +6,7 @@ import { approvalEvent } from './approve/approval-record.ts';
 import type { Credentials } from './lease/credentials.ts';
 import { handleContext, openHandle } from './lease/lease-handle.ts';
 import { sweepLeases } from './lease/sweeper.ts';
+import { measureApproval } from './record/metrics.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface Maintained {
@@ -54,7 +55,7 @@ export async function maintain(runtime: Runtime, credentials: Pick<Credentials, 
   };
 }
 
-async function expireApprovals({ store, sealer, recorder, clock }: Runtime): Promise<number> {
+async function expireApprovals({ store, sealer, recorder, clock, metrics }: Runtime): Promise<number> {
   const now = clock.now();
   let count = 0;
   for (const { tenant, id } of await store.system.expiredApprovals(now, batch)) {
@@ -64,7 +65,9 @@ async function expireApprovals({ store, sealer, recorder, clock }: Runtime): Pro
       const key = await sealer.bySubject(tenant, approval.call.subject);
       if (key === undefined) continue;
       const records = [recorder.draft(approvalEvent(approval, 'expired'), key)];
-      if (await store.transition({ tenant, approval: id, to: 'expired', now, records })) count += 1;
+      if (!(await store.transition({ tenant, approval: id, to: 'expired', now, records }))) continue;
+      if (approval.state === 'pending') measureApproval(metrics, approval, 'expired', now);
+      count += 1;
     } catch {
       // One tenant's trouble (a key that was erased) is not the others'. Expired it is all the same.
     }

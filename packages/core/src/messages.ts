@@ -41,6 +41,7 @@ const messages: Readonly<Record<ReasonCode, string>> = {
   too_many_pending: 'Too many calls of this run wait for approval, so this one was not filed.',
   held: notPermitted,
   budget_exceeded: 'The budget for calls like this one is used up, so it was not run. Do not retry it.',
+  delivery_backlog: notNow,
   credential_unavailable: 'The credential for this call could not be obtained, so it was not run.',
   ledger_unavailable: notNow,
 };

@@ -7,7 +7,9 @@ import type { Asked } from './authorize/ask.ts';
 import type { Budgets } from './lease/budget.ts';
 import type { CredentialProvider } from './lease/lease.ts';
 import type { Leases } from './lease/lease-manager.ts';
+import type { BacklogGuard } from './deliver/backlog.ts';
 import type { Clock } from './record/clock.ts';
+import type { Metrics } from './record/metrics.ts';
 import type { Recorder } from './record/recorder.ts';
 import type { Sealer } from './record/sealing.ts';
 import type { Telemetry } from './record/telemetry.ts';
@@ -27,6 +29,9 @@ export interface Runtime {
   readonly providers: readonly CredentialProvider[];
   readonly credentialTimeoutMs: number;
   readonly telemetry: Telemetry;
+  readonly metrics: Metrics;
+  /** Refuses calls while records cannot be delivered; absent where nothing has to be. */
+  readonly backlog: BacklogGuard | undefined;
   readonly approvals: ApprovalRuntime | undefined;
   /** Call keys whose body is running in this process. */
   readonly live: Set<string>;

@@ -172,7 +172,7 @@ describe('a guarded tool outside any graph', () => {
       const { runs, tools } = toolbox();
       const [note] = guardTools([tools['note']!], f.source);
       const edited = async (x: number, text: string): Promise<unknown> => {
-        await note.invoke(call('note', { x }));
+        await note.invoke(call('note', { x }, `call_${x}`));
         const [{ id } = { id: '' }] = await f.pending();
         const { digest } = await f.approvals.show('carol-token', id);
         await f.approvals.edit('carol-token', { id, digest, arguments: text });

@@ -6,6 +6,7 @@
 import type { Authorizer } from '../authorize/authorize.ts';
 import { ApproverError } from '../errors.ts';
 import type { Clock } from '../record/clock.ts';
+import type { Metrics } from '../record/metrics.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { Sealer } from '../record/sealing.ts';
 import type { ApprovalFilter, Store } from '../store/store.ts';
@@ -20,6 +21,7 @@ export interface ApprovalsServiceOptions {
   readonly sealer: Sealer;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  readonly metrics: Metrics;
   /** Decides on edited arguments. Without it nothing can be edited. */
   readonly policy: Authorizer | undefined;
 }

@@ -3,9 +3,11 @@
  * @module
  */
 import type { KeyObject } from 'node:crypto';
+import type { MeterProvider } from '@opentelemetry/api';
 import type { Authorizer } from '../authorize/authorize.ts';
 import { keyBytes } from '../key-bytes.ts';
 import { createClock } from '../record/clock.ts';
+import { createMetrics } from '../record/metrics.ts';
 import { createRecorder } from '../record/recorder.ts';
 import { createSealer } from '../record/sealing.ts';
 import type { Store } from '../store/store.ts';
@@ -21,7 +23,7 @@ export interface CreateApprovalsOptions {
   readonly signingKey: KeyObject | Uint8Array;
   readonly approvers: ApproverDirectory;
   /** The key that seals arguments and reasons: the same as the agents'. */
-  readonly audit: { readonly key: KeyObject | Uint8Array };
+  readonly audit: { readonly key: KeyObject | Uint8Array; readonly meterProvider?: MeterProvider };
   /** The agents' policy. It decides on arguments that an approver edits; without it nothing can be edited. */
   readonly policy?: Authorizer;
   readonly now?: () => number;
@@ -47,6 +49,7 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     clock,
     policy: options.policy,
     recorder: createRecorder({ clock }),
+    metrics: createMetrics(options.audit.meterProvider),
   });
   const notifier = (channels: NotifierOptions): Notifier => createNotifier({ store, sealer, clock }, channels);
   return { ...service, publicKey: signer.publicKey, notifier };

@@ -4,6 +4,7 @@
  */
 import { ApprovalConflict, ApprovalNotFound, ApproverError, KeyError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
+import { measureApproval } from '../record/metrics.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { ApprovalFilter, EditResult, StoredApproval, Vote, VoteResult } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
@@ -128,7 +129,9 @@ async function decide({ options, approver, subject, openForAction }: Acts, input
     records: [options.recorder.draft({ ...event, event: verdict === 'approve' ? 'approved' : 'rejected' }, key)],
     undecidedRecords: [options.recorder.draft(event, key)],
   });
-  return viewApproval(accepted(result, approval), key, vote.time);
+  const after = accepted(result, approval);
+  if (after.state !== 'pending') measureApproval(options.metrics, approval, after.state, vote.time);
+  return viewApproval(after, key, vote.time);
 }
 
 async function edit({ options, approver, subject, openForAction }: Acts, request: EditRequest): Promise<ApprovalView> {

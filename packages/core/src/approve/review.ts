@@ -8,6 +8,7 @@ import type { PreparedCall } from '../execute/prepare-call.ts';
 import { pendingMessage } from '../messages.ts';
 import { decisionEvent } from '../record/call-events.ts';
 import { traced, type GateContext } from '../gate-context.ts';
+import { measureApproval } from '../record/metrics.ts';
 import { denied, Stop } from '../stop.ts';
 import type { NewApproval, StoredApproval } from '../store/store.ts';
 import { approvalEvent } from './approval-record.ts';
@@ -106,7 +107,9 @@ async function endApproval(
   const { store, clock } = context.runtime;
   const { tenant } = approval.call;
   const records = [context.draft(approvalEvent(approval, to))];
-  const ended = await store.transition({ tenant, approval: approval.id, to, now: clock.now(), records });
+  const now = clock.now();
+  const ended = await store.transition({ tenant, approval: approval.id, to, now, records });
+  if (ended && approval.state === 'pending') measureApproval(context.runtime.metrics, approval, to, now);
   return ended ? { ...approval, state: to } : ((await store.approval(tenant, approval.id)) ?? approval);
 }
 

@@ -14,8 +14,9 @@ import { createPrincipal, delegatePrincipal, ownerOf, type Principal } from '../
 import type { PrincipalOwner } from '../process-state.ts';
 import { openContext, type GateContext } from '../gate-context.ts';
 import type { Runtime } from '../runtime.ts';
+import { countDenial } from '../record/metrics.ts';
 import { recordDenial } from '../record/record-denial.ts';
-import { asStop, denied, type Stop } from '../stop.ts';
+import { asStop, denied, Stop } from '../stop.ts';
 import type { CallFacts, StoredApproval } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
 import { argumentsContext } from './approval-view.ts';
@@ -95,7 +96,8 @@ async function runApproved(
   tools: RunnableTools,
 ): Promise<Outcome> {
   const { call } = approval;
-  const context = await openContext(runtime, principal, call.run);
+  const context = await openContext(runtime, principal, call.run).catch(onlyStop);
+  if (context instanceof Stop) return context.outcome;
   try {
     const tool = findTool(tools, call.tool);
     if (tool === undefined)
@@ -109,8 +111,14 @@ async function runApproved(
   } catch (error) {
     const stopped = asStop(error, call.key);
     await recordDenial(context, { facts: call }, stopped);
+    countDenial(runtime.metrics, stopped.outcome);
     return stopped.outcome;
   }
+}
+
+function onlyStop(error: unknown): Stop {
+  if (error instanceof Stop) return error;
+  throw error;
 }
 
 /** Name, source and schema must be those that were approved: a tool that changed since is another tool. */

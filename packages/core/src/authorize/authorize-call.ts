@@ -5,6 +5,7 @@
 import { maxRisk, type Decision } from '../call.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
 import { traced, type GateContext } from '../gate-context.ts';
+import { own } from '../record/attributes.ts';
 import { decisionEvent } from '../record/call-events.ts';
 import type { SpanDetails } from '../record/telemetry.ts';
 import { denied, firstReason, type Stop } from '../stop.ts';
@@ -16,6 +17,11 @@ export async function authorize(context: GateContext, call: PreparedCall): Promi
   const span = context.runtime.telemetry.decide(traced(context, call));
   const decision = await askFor(context, call);
   span.end(describe(decision));
+  context.runtime.metrics.record('decisions', 1, {
+    [own.verdict]: decision.verdict,
+    [own.risk]: decision.risk,
+    [own.code]: firstReason(decision).code,
+  });
   if (decision.verdict === 'deny') throw await recordedDenial(context, call, decision);
   return decision;
 }

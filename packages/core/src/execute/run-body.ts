@@ -49,11 +49,11 @@ export async function runBody<Result>(
     // Awaited inside the context: a thenable that begins its work in `then` must find its call there.
     result = await leased.run(() => span.run(async () => await body(args)));
   } catch (error) {
-    return finish(span, await ended(leased, error, options));
+    return finish(leased, span, await ended(leased, error, options));
   }
   const outcome = await settleCompleted(leased, result, codec);
   if (outcome.status === 'completed') span.result(outcome.result);
-  return finish(span, outcome);
+  return finish(leased, span, outcome);
 }
 
 /** How a stream came to its end: `left` means that the consumer went away in the middle. */
@@ -89,7 +89,7 @@ export async function* streamBody<Value>(
   } finally {
     // Also when the consumer went away: nothing after the loop would run then.
     if (end.kind !== 'done') await closeBody(leased, iterator);
-    outcome = finish(span, await settleStream(leased, end, last as Value, options));
+    outcome = finish(leased, span, await settleStream(leased, end, last as Value, options));
   }
   return outcome;
 }
@@ -138,7 +138,8 @@ function shownArguments({ key }: GateContext, call: PreparedCall, { rule }: Deci
 }
 
 /** A failure of the body is an error of the span; its message may quote arguments and stays out. */
-function finish<Result>(span: ToolSpan, outcome: Outcome<Result>): Outcome<Result> {
+function finish<Result>(leased: Leased, span: ToolSpan, outcome: Outcome<Result>): Outcome<Result> {
+  if (outcome.status === 'unknown') leased.context.runtime.metrics.record('unknown', 1);
   span.annotate({ outcome: outcome.status });
   if (outcome.status === 'failed') span.fail(outcome.error);
   else span.end();

@@ -5,6 +5,7 @@
  */
 import type { Claimed } from '../execute/claim.ts';
 import { traced } from '../gate-context.ts';
+import { own } from '../record/attributes.ts';
 import { callEvent } from '../record/call-events.ts';
 import type { RecordDraft } from '../record/record.ts';
 import { denied, Stop } from '../stop.ts';
@@ -114,8 +115,10 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
     await giveBack(claimed, 'released', [], []);
     throw cause;
   });
-  if (result.status === 'failed') span.fail(result.error);
-  else span.end({ lease: claimed.plans.map(({ id }) => id).join(' ') });
+  if (result.status === 'failed') {
+    span.fail(result.error);
+    runtime.metrics.record('leaseFailures', 1, { [own.leaseStage]: 'issue' });
+  } else span.end({ lease: claimed.plans.map(({ id }) => id).join(' ') });
   if (result.status === 'issued') {
     try {
       await noteIssued(claimed, result.leases);
@@ -187,6 +190,8 @@ async function revokeLeases(
   leases: readonly IssuedLease[],
 ): Promise<{ readonly leases: readonly string[]; readonly records: readonly RecordDraft[] }> {
   const { closed, failed } = await claimed.context.runtime.leases.revoke(leases, claimed.call.facts.tenant);
+  if (failed.length > 0)
+    claimed.context.runtime.metrics.record('leaseFailures', failed.length, { [own.leaseStage]: 'revoke' });
   const failures = new Map(failed.map(({ id, error }) => [id, error.message]));
   const records = leases.map(({ lease, residualUntil, revocable }) => {
     const failure = failures.get(lease.id);

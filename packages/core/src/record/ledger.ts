@@ -5,7 +5,7 @@
  * @module
  */
 import type { Verdict } from '../call.ts';
-import { ConfigurationError, KeyError } from '../errors.ts';
+import { ConfigurationError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
@@ -18,6 +18,7 @@ import {
   type PrunedSegment,
 } from './notary/archive.ts';
 import type { NoteSigner, NoteVerifier } from './notary/signed-note.ts';
+import { createKeyFinder, type KeyFinder } from './key-finder.ts';
 import { openRecord, parseRecordBody } from './open-record.ts';
 import type { OpenedRecord } from './open-record.ts';
 import type { RecordBody } from './record-body.ts';
@@ -25,7 +26,6 @@ import type { ChainHead, RecordKind, StoredRecord } from './record.ts';
 import { mergeByTime, recordsOfWriter } from './record-stream.ts';
 import type { Recorder } from './recorder.ts';
 import type { Sealer } from './sealing.ts';
-import type { SealingKey } from './sealing-key.ts';
 import { createStatsCounter, type LedgerStats } from './stats.ts';
 import { removeEntriesOf } from './subject-entries.ts';
 import { verifyLedger } from './verify.ts';
@@ -225,38 +225,9 @@ function matches(body: RecordBody, query: LedgerQuery, subject: string | undefin
   return bodyConditions.every((field) => query[field] === undefined || query[field] === body[field]);
 }
 
-interface FoundKey extends Pick<SealingKey, 'open'> {
-  readonly user?: string;
-}
-type KeyFinder = (body: RecordBody) => Promise<FoundKey | undefined>;
-
 /** A user who comes back after an erasure has a new key: only what that key opens is known to be theirs. */
 async function open(record: StoredRecord, body: RecordBody, keyOf: KeyFinder): Promise<OpenedRecord> {
   const key = await keyOf(body);
   const opened = openRecord(record, key);
   return key?.user === undefined || opened.sealedState !== 'open' ? opened : { ...opened, user: key.user };
-}
-
-const maxKeysHeld = 1000;
-
-/** Asks for each subject once per query. A key that was tampered with opens nothing, and ends no query. */
-function createKeyFinder(sealer: Sealer, tenant: string): KeyFinder {
-  const found = new Map<string, FoundKey | undefined>();
-  return async function keyOf({ kind, subject }) {
-    if (kind === 'administration' || subject === undefined) return sealer.tenant(tenant);
-    if (found.has(subject)) return found.get(subject);
-    if (found.size >= maxKeysHeld) found.clear();
-    const key = await sealer.bySubject(tenant, subject).catch(unusable);
-    found.set(subject, key);
-    return key;
-  };
-}
-
-function unusable(error: unknown): FoundKey {
-  if (!(error instanceof KeyError)) throw error;
-  return {
-    open() {
-      throw error;
-    },
-  };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import { context, diag, isSpanContextValid, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import type { Attributes, Link, Span, TracerProvider } from '@opentelemetry/api';
+import type { Attributes, Link, MeterProvider, Span, TracerProvider } from '@opentelemetry/api';
 import type { ApprovalMode, ApprovalState, Outcome, ReasonCode, Risk, ToolIdentity, Verdict } from '../call.ts';
 import { conventional, executeTool, own, spanNames } from './attributes.ts';
 import { redactArguments } from './redact.ts';
@@ -91,6 +91,8 @@ export interface TelemetryOptions {
   readonly captureContent?: boolean;
   /** Default: the one registered globally, also when it is registered later. */
   readonly tracerProvider?: TracerProvider;
+  /** Where metrics go. Default: the one registered globally, also when it is registered later. */
+  readonly meterProvider?: MeterProvider;
 }
 
 const guardrail: Attributes = { [conventional.spanKind]: 'GUARDRAIL' };

@@ -3,6 +3,7 @@
  * erased stays erased in the exported files too.
  * @module
  */
+import { deliveredThrough } from '../../deliver/cursor.ts';
 import { hash } from 'node:crypto';
 import { LedgerError } from '../../errors.ts';
 import { hashRecord } from '../chain.ts';
@@ -113,7 +114,6 @@ export async function pruneSegments(
   const { store, tenant, signer } = request;
   const origin = originOf(signer.name, tenant);
   const heads = new Map((await store.heads(tenant)).map(({ writer, seq }) => [writer, seq]));
-  const passed = await cursorsOf(store, tenant);
   const stopped = new Set<string>();
   const pruned: PrunedSegment[] = [];
   const kept: KeptSegment[] = [];
@@ -124,7 +124,7 @@ export async function pruneSegments(
     const records = await recordsOf(store, segment);
     const because = isOlder(records, request.before)
       ? (await isArchived(request, segment, records))
-        ? obstacle(head, heads, passed)
+        ? await obstacle(request, head, heads)
         : 'not_archived'
       : 'too_young';
     if (because === undefined) {
@@ -157,12 +157,12 @@ async function prune(
   });
 }
 
-function obstacle(
+async function obstacle(
+  { store, tenant }: PruneInput,
   { writer, to }: SegmentHead,
   heads: ReadonlyMap<string, number>,
-  passed: Cursors,
-): KeptSegment['because'] | undefined {
-  if (!passed(writer, to)) return 'not_exported_elsewhere';
+): Promise<KeptSegment['because'] | undefined> {
+  if ((await deliveredThrough(store, tenant, writer)) < to) return 'not_exported_elsewhere';
   return to >= (heads.get(writer) ?? 0) ? 'newest_of_its_chain' : undefined;
 }
 
@@ -179,39 +179,6 @@ async function isArchived(
 ): Promise<boolean> {
   const contents = archiveOf(records);
   return segment.archived === digestOf(contents) && (await read(archiveName(segment))) === contents;
-}
-
-type Cursors = (writer: string, seq: number) => boolean;
-
-/**
- * An exporter's place in each chain: an entry `<exporter>/<writer>` with `{ "seq": n }`, the last record that it
- * delivered. An exporter without a place in a chain has delivered nothing of it; a place that cannot be read is at 0.
- */
-async function cursorsOf(store: ArchiveStore, tenant: string): Promise<Cursors> {
-  const places = new Map<string, Map<string, number>>();
-  let after: string | undefined;
-  for (;;) {
-    const entries = await store.entries(tenant, 'cursor', after === undefined ? {} : { after });
-    after = entries.at(-1)?.id;
-    if (after === undefined) break;
-    for (const { id, value } of entries) {
-      const slash = id.indexOf('/');
-      const exporter = slash < 0 ? id : id.slice(0, slash);
-      const place = places.get(exporter) ?? new Map<string, number>();
-      places.set(exporter, place.set(slash < 0 ? '' : id.slice(slash + 1), sequenceFrom(value)));
-    }
-  }
-  return (writer, seq) => [...places.values()].every((place) => (place.get(writer) ?? 0) >= seq);
-}
-
-function sequenceFrom(value: string): number {
-  try {
-    const cursor: unknown = JSON.parse(value);
-    const seq: unknown = typeof cursor === 'object' && cursor !== null && 'seq' in cursor ? cursor.seq : 0;
-    return typeof seq === 'number' && Number.isSafeInteger(seq) ? seq : 0;
-  } catch {
-    return 0;
-  }
 }
 
 async function sealedSegments(
