@@ -1,0 +1,4 @@
+export { migrate } from './migrate.ts';
+export type { MigrateOptions, MigrateResult } from './migrate.ts';
+export { postgresStore } from './postgres-store.ts';
+export type { PostgresStoreOptions } from './postgres-store.ts';
