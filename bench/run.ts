@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|postgres]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -7,6 +7,7 @@ import { TracerProvider } from '@opentelemetry/sdk-trace';
 import { benchDecision } from './decision.ts';
 import { benchGuardedCall } from './guarded-call.ts';
 import { benchInFramework } from './in-framework.ts';
+import { benchPostgres } from './postgres.ts';
 import { benchPowerLoss } from './power-loss.ts';
 
 const sections = {
@@ -14,6 +15,7 @@ const sections = {
   call: benchGuardedCall,
   framework: benchInFramework,
   power: benchPowerLoss,
+  postgres: benchPostgres,
 };
 
 const quick = process.argv.includes('--quick');

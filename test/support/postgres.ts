@@ -1,6 +1,6 @@
 /** A real PostgreSQL server for one test file, on a free port of this machine. */
 import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process';
-import { appendFileSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -16,6 +16,8 @@ export interface Postgres {
   halt(how?: 'fast' | 'crash'): Promise<void>;
   /** Starts it again, with settings of `postgresql.conf` changed for good. */
   start(settings?: Readonly<Record<string, string>>): Promise<void>;
+  /** It only recovers then, and can be read, until it is promoted: `SELECT pg_promote()`. */
+  restartAsStandby(): Promise<void>;
   /** Ends the server and removes its data. */
   stop(): Promise<void>;
 }
@@ -31,7 +33,7 @@ export const withPostgres: Register = part(
 
 export const hasPostgres = binaries !== undefined;
 
-export async function startPostgres(): Promise<Postgres> {
+export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<Postgres> {
   if (binaries === undefined) throw new Error('no PostgreSQL server on this machine');
   const directory = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
   const user = serverUser();
@@ -46,14 +48,28 @@ export async function startPostgres(): Promise<Postgres> {
   if (made.status !== 0) throw new Error(`initdb failed: ${String(made.stderr)}`);
   const port = await freePort();
   const server = createServerProcess({ binaries, data, directory, port, options });
+  const configure = (values: Readonly<Record<string, string>>): void =>
+    appendFileSync(
+      join(data, 'postgresql.conf'),
+      Object.entries(values)
+        .map(([name, value]) => `${name} = '${value}'\n`)
+        .join(''),
+    );
+  configure(settings);
   await server.start();
   return {
     url: `postgresql://postgres@127.0.0.1:${port}/postgres`,
     port,
-    halt: server.halt,
-    async start(settings = {}) {
-      const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value}'\n`);
-      appendFileSync(join(data, 'postgresql.conf'), lines.join(''));
+    halt: (how) => server.halt(how),
+    async start(changed = {}) {
+      configure(changed);
+      await server.start();
+    },
+    async restartAsStandby() {
+      await server.halt();
+      const signal = join(data, 'standby.signal');
+      writeFileSync(signal, '');
+      if (user !== undefined) chownSync(signal, user.uid, user.gid);
       await server.start();
     },
     async stop() {

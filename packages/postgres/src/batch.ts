@@ -5,7 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CountersignError, StoreError } from '@countersign/core';
 import { createChain, createOperations, type Operations } from '@countersign/core/store-kit';
-import type { Begun, Connections, Row } from './connections.ts';
+import type { Connections } from './connections.ts';
+import type { Begun, Row } from './transaction.ts';
 import { isConnectionLost, isTransient, storeError } from './errors.ts';
 import { NotLoaded } from './guard-tables.ts';
 import { loadStatement } from './load.ts';
@@ -93,27 +94,30 @@ const addNeed = (needs: Map<string, Need>, need: Need): void => void needs.set(n
 
 async function open(begun: Begun, memory: Memory, needs: ReadonlyMap<string, Need>): Promise<WorkingSet> {
   const { ordinary, gates } = lockOrder(needs.values());
-  const answers: Promise<readonly Row[]>[] = [];
-  if (ordinary.length > 0) answers.push(lock(begun, 'pg_advisory_xact_lock', ordinary));
-  for (const { key, gate } of gates) {
-    answers.push(lock(begun, `pg_advisory_xact_lock${gate === 'shared' ? '_shared' : ''}`, [key]));
-  }
   const load = loadStatement(memory.tenant, needs.values());
-  const [[row = {}] = []] = [load === undefined ? [] : await begun.query(load)];
-  await Promise.all(answers);
-  const own = { writer: memory.writer, head: memory.head };
-  return createWorkingSet({ tenant: memory.tenant, needs, loaded: row as Loaded, own });
+  // Sent together. The first failure is the cause of those behind it.
+  const answers = await Promise.all([
+    ...(ordinary.length > 0 ? [lock(begun, 'pg_advisory_xact_lock', ordinary)] : []),
+    ...gates.map(({ key, gate }) => lock(begun, gate === 'shared' ? sharedLock : 'pg_advisory_xact_lock', [key])),
+    ...(load === undefined ? [] : [begun.query(load)]),
+  ]);
+  const loaded: Loaded = load === undefined ? {} : (answers.at(-1)?.[0] ?? {});
+  return createWorkingSet({
+    tenant: memory.tenant,
+    needs,
+    loaded,
+    own: { writer: memory.writer, head: memory.head },
+  });
 }
 
+const sharedLock = 'pg_advisory_xact_lock_shared';
+
 function lock(begun: Begun, command: string, keys: readonly bigint[]): Promise<readonly Row[]> {
-  const answer = begun.query({
+  return begun.query({
     text: `SELECT ${command}(key) FROM unnest($1::bigint[]) AS key`,
     values: [keys.map(String)],
     name: command,
   });
-  // The failure of a lock is also the failure of what was sent behind it.
-  answer.catch(() => undefined);
-  return answer;
 }
 
 /** Everybody takes them in this order, so that no two wait for each other. */

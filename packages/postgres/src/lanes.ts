@@ -78,7 +78,7 @@ export function createLanes({ connections, writer, timeoutMs }: LanesOptions): L
         lane.running ??= run(lane);
       }),
     async drain() {
-      await Promise.all([...lanes.values()].map(({ running }) => running));
+      for (const { running } of lanes.values()) await running;
     },
   };
 }

@@ -2,7 +2,7 @@
  * One statement for everything that a batch reads: a column of JSON for each part that is needed.
  * @module
  */
-import type { Statement } from './connections.ts';
+import type { Statement } from './transaction.ts';
 import type { Need, Part } from './needs.ts';
 import { approvalJson, approvalsWithCalls, callJson, entryJson, leaseJson, pendingJson } from './rows.ts';
 

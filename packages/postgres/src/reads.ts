@@ -13,7 +13,8 @@ import type {
   StoredRecord,
   SystemStore,
 } from '@countersign/core/store-kit';
-import type { Connections, Row, Scope } from './connections.ts';
+import type { Connections } from './connections.ts';
+import type { Row, Scope } from './transaction.ts';
 import { storeError } from './errors.ts';
 import { approvalJson, approvalsWithCalls, callJson, entryJson, leaseJson } from './rows.ts';
 
@@ -21,6 +22,10 @@ type Reads = Pick<
   Store,
   'call' | 'settledAsynchronous' | 'approval' | 'approvals' | 'records' | 'heads' | 'writers' | 'entry' | 'entries'
 >;
+
+interface SubjectReads {
+  readonly subjectKey: (tenant: string, subject: string) => Promise<string | undefined>;
+}
 
 type Query = (text: string, values: readonly unknown[]) => Promise<readonly Row[]>;
 type Read = <Result>(scope: Scope, run: (query: Query) => Promise<Result>) => Promise<Result>;
@@ -41,9 +46,7 @@ const values = <Value>(rows: readonly Row[]): readonly Value[] => rows.map(({ va
 
 const selectRecords = `SELECT tenant, writer, seq, time, kind, event, call, body, hash FROM countersign.records`;
 
-export function createReads(
-  read: Read,
-): Reads & { subjectKey(tenant: string, subject: string): Promise<string | undefined> } {
+export function createReads(read: Read): Reads & SubjectReads {
   return {
     call: ({ tenant, run, slot, key }) =>
       read({ tenant }, async (query) => {

@@ -69,10 +69,10 @@ export interface ChangedRows {
 }
 
 /** Rows that were not there before, that changed, and that are gone. */
-function sort<Row>({ differing }: Tracked<Row>): { fresh: Row[]; changed: { before: Row; after: Row }[]; gone: Row[] } {
+function sort<Row>(tracked: Tracked<Row>): { fresh: Row[]; changed: { before: Row; after: Row }[]; gone: Row[] } {
   const [fresh, gone]: [Row[], Row[]] = [[], []];
   const changed: { before: Row; after: Row }[] = [];
-  for (const { before, after } of differing()) {
+  for (const { before, after } of tracked.differing()) {
     if (before === undefined && after !== undefined) fresh.push(after);
     else if (before !== undefined && after === undefined) gone.push(before);
     else if (before !== undefined && after !== undefined) changed.push({ before, after });

@@ -89,7 +89,7 @@ export function createWorkingSet(input: WorkingSetInput): WorkingSet {
       }
     },
     changes: () => ({ ...changedRows(touched), records: records.appended, pruned: records.pruned }),
-    head: records.head,
+    head: (writer) => records.head(writer),
   };
 }
 

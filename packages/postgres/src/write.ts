@@ -3,7 +3,7 @@
  * privilege on the others.
  * @module
  */
-import type { Statement } from './connections.ts';
+import type { Statement } from './transaction.ts';
 import type { Changes } from './working-set.ts';
 
 type Kind = keyof Changes;

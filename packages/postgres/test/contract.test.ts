@@ -1,21 +1,14 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { describe } from 'vitest';
 import { storeContract } from '@countersign/core/testing';
-import { startPostgres, withPostgres, type Postgres } from '../../../test/support/postgres.ts';
+import { withPostgres } from '../../../test/support/postgres.ts';
 import { verifies } from '../../../test/verifies.ts';
-import { hasPostgres } from '../../../test/support/postgres.ts';
-import { createDatabases, postgresStorage, type Databases } from './support/databases.ts';
+import { postgresStorage } from './support/databases.ts';
+import { useServer } from './support/server.ts';
 
-let server: Postgres;
-let databases: Databases;
-beforeAll(async () => {
-  if (!hasPostgres) return;
-  server = await startPostgres();
-  databases = await createDatabases(server);
-}, 60_000);
-afterAll(() => server?.stop());
+const used = useServer();
 
 describe('the store contract on PostgreSQL', () => {
-  for (const { name, run } of storeContract({ createStorage: () => postgresStorage(databases) })) {
-    verifies(['REL-1', 'CAP-8'], name, run, { using: withPostgres, timeout: 60_000 });
+  for (const { name, run } of storeContract({ createStorage: () => postgresStorage(used().databases) })) {
+    verifies(['REL-1', 'CAP-8'], name, run, { using: withPostgres, timeout: 120_000 });
   }
 });
