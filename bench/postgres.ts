@@ -65,7 +65,10 @@ async function compare({ runtime, bare }: Urls, callers: number, quick: boolean)
       for (const mode of modes) {
         const work = { mode, url: mode === 'guarded' ? runtime : bare, callers, milliseconds };
         const name = `${mode} ${processes}`;
-        perSecond.set(name, [...(perSecond.get(name) ?? []), (await runProcesses(work, processes)) / (milliseconds / 1e3)]);
+        perSecond.set(name, [
+          ...(perSecond.get(name) ?? []),
+          (await runProcesses(work, processes)) / (milliseconds / 1e3),
+        ]);
       }
     }
   }

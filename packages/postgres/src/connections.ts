@@ -44,6 +44,8 @@ export function openConnections({ connectionString, maxConnections, timeoutMs }:
   });
   // An idle connection that breaks is dropped by the pool; the next query opens another.
   pool.on('error', () => undefined);
+  // One that breaks while it is in use rejects its queries; without a listener it would also end the process.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
 
   async function connect(purpose: 'read' | 'write'): Promise<PoolClient> {
     const client = await pool.connect().catch((error: unknown) => {

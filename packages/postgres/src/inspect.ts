@@ -14,7 +14,7 @@ export async function inspect(connections: Connections): Promise<void> {
   if (!migrated) throw new StoreError('PostgreSQL: the database is not migrated: run countersign-postgres migrate');
   if (bypasses || owner) {
     throw new StoreError(
-      `PostgreSQL: ${login} is ${owner ? 'the owner of the tables' : 'a superuser or has BYPASSRLS'}, whom nothing would keep from changing the ledger: connect as a login with one of the roles ${roles.map(roleName).join(', ')}`,
+      `PostgreSQL: ${login} is ${bypasses ? 'a superuser or has BYPASSRLS' : 'the owner of the tables'}, whom nothing would keep from changing the ledger: connect as a login with one of the roles ${roles.map(roleName).join(', ')}`,
     );
   }
   if (!durable) {

@@ -143,7 +143,10 @@ describe('attacks by an agent process with the runtime role', () => {
     'it can only append the next record of a chain, never beside it, before it or further on',
     async () => {
       const database = await filled();
-      const [head] = await database.sql('reader', 'SELECT writer, seq FROM countersign.writers ORDER BY seq DESC LIMIT 1');
+      const [head] = await database.sql(
+        'reader',
+        'SELECT writer, seq FROM countersign.writers ORDER BY seq DESC LIMIT 1',
+      );
       const insert = (seq: number, time = 1000) =>
         database.sql(
           'runtime',
@@ -259,7 +262,8 @@ verifies(
     expect(
       await maintenance.system.prune({ tenant, writer: runtime.writer, through, entry, now: 1, records: [newDraft()] }),
     ).toBe(through);
-    expect(await maintenance.system.newEpoch()).toBe(2);
+    const epoch = await reader.system.epoch();
+    expect(await maintenance.system.newEpoch()).toBe(epoch + 1);
     for (const store of Object.values(stores)) await store.close();
   },
   options,
