@@ -28,6 +28,7 @@ import { createRecorder } from './record/recorder.ts';
 import { createSealer } from './record/sealing.ts';
 import { createTelemetry, type TelemetryOptions } from './record/telemetry.ts';
 import type { Runtime } from './runtime.ts';
+import { boundedStore, inTime } from './store/bounded-store.ts';
 import type { Store } from './store/store.ts';
 
 export interface CountersignOptions {
@@ -68,6 +69,8 @@ export interface TimeoutOptions {
   readonly credentialMs?: number;
   /** For a blocking approval that is waited for in process. Default 300 000 ms. */
   readonly approvalMs?: number;
+  /** For one operation of the store on the way of a call. Default 10 000 ms. */
+  readonly storeMs?: number;
   /** How long a second evaluation of a running call waits for its outcome. Default 2 000 ms. */
   readonly settleMs?: number;
 }
@@ -164,13 +167,16 @@ function requireOptions({ policy, store, audit, approvals }: CountersignOptions)
 }
 
 function createRuntime(options: CountersignOptions): Runtime {
-  const { store, audit, approvals, timeouts = {}, credentials: providers = [] } = options;
+  const { audit, approvals, timeouts = {}, credentials: providers = [] } = options;
+  const storeTimeoutMs = timeouts.storeMs ?? 10_000;
+  const store = boundedStore(options.store, storeTimeoutMs);
   const credentialTimeoutMs = timeouts.credentialMs ?? 10_000;
   const clock = createClock(options.now);
   let ready: Promise<void> | undefined;
-  const prepare = async (): Promise<void> => clock.advanceTo(await store.system.latestTime());
+  const prepare = async (): Promise<void> => clock.advanceTo(await inTime(store.system.latestTime(), storeTimeoutMs));
   return {
     store,
+    storeTimeoutMs,
     sealer: createSealer({ masterKey: keyBytes(audit.key, 32), keys: store }),
     recorder: createRecorder({ clock }),
     clock,

@@ -14,7 +14,9 @@ import type { Telemetry } from './record/telemetry.ts';
 import type { Store } from './store/store.ts';
 
 export interface Runtime {
+  /** Bounded in time, except for the claim. */
   readonly store: Store;
+  readonly storeTimeoutMs: number;
   readonly sealer: Sealer;
   readonly recorder: Recorder;
   readonly clock: Clock;

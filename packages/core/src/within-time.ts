@@ -4,10 +4,14 @@
  */
 
 /** Rejects when `promise` has not settled after `timeoutMs`. What comes later is ignored here. */
-export async function within<Value>(promise: PromiseLike<Value>, timeoutMs: number): Promise<Value> {
+export async function within<Value>(
+  promise: PromiseLike<Value>,
+  timeoutMs: number,
+  late: () => Error = () => new Error(`no answer within ${timeoutMs} ms`),
+): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    timer = setTimeout(() => reject(late()), timeoutMs);
   });
   try {
     return await Promise.race([promise, expired]);

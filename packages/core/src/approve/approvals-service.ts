@@ -96,9 +96,10 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
         vote,
         digest: input.digest,
         subject: sealer.pseudonym(approver.tenant, approver.id),
-        transition: input.verdict === 'approve' ? 'approved' : 'rejected',
+        quorum: 1,
         now: vote.time,
         records: [options.recorder.draft(voteEvent(approval, approver, input), key)],
+        undecidedRecords: [options.recorder.draft({ ...voteEvent(approval, approver, input), event: 'voted' }, key)],
       });
       return viewApproval(recorded(result, approval), key, vote.time);
     },

@@ -5,8 +5,10 @@
  */
 import type { Decision, Outcome, ToolRule } from '../call.ts';
 import type { PlannedLease } from '../lease/lease-manager.ts';
+import { inTime } from '../store/bounded-store.ts';
 import type { ClaimResult, StoredApproval } from '../store/store.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { giveBack } from '../lease/lease-for-call.ts';
 import { unknownMessage } from '../messages.ts';
 import { callEvent, decisionEvent } from '../record/call-events.ts';
 import type { GateContext } from '../gate-context.ts';
@@ -51,7 +53,7 @@ export async function claim(
   runtime.live.add(facts.key);
   let claimed = false;
   try {
-    const result = await runtime.store.claim({
+    const answer = runtime.store.claim({
       call: facts,
       origin: call.origin,
       now: runtime.clock.now(),
@@ -64,12 +66,27 @@ export async function claim(
       leases: plans.map(({ id, service, provider, expiresAt }) => ({ id, service, provider, expiresAt })),
       records: [decided, intent],
     });
+    const attempt = { context, call, decision, rule, approval, plans, intent: intent.id };
+    const result = await answerOf(answer, attempt);
     claimed = result.status === 'claimed';
     if (!claimed) return await notClaimed(context, call, result, approval, codec);
-    const waitedMs = performance.now() - asked;
-    return { context, call, decision, rule, approval, plans, waitedMs, intent: intent.id };
+    return { ...attempt, waitedMs: performance.now() - asked };
   } finally {
     if (mine && !claimed) runtime.live.delete(facts.key);
+  }
+}
+
+/** A claim that comes when nobody waits any more is given back, so that it blocks no later attempt. */
+async function answerOf(answer: Promise<ClaimResult>, attempt: Omit<Claimed, 'waitedMs'>): Promise<ClaimResult> {
+  const { runtime } = attempt.context;
+  try {
+    return await inTime(answer, runtime.storeTimeoutMs);
+  } catch (error) {
+    const unasked = attempt.plans.map(({ id }) => id);
+    void answer
+      .then(({ status }) => (status === 'claimed' ? giveBack(attempt, 'released', unasked, []) : undefined))
+      .catch(() => undefined);
+    throw error;
   }
 }
 

@@ -153,7 +153,7 @@ function credentialDraft(
 
 /** The body was not entered, or paused and may be entered again: the claim is undone and its approval can be claimed once more. */
 export async function giveBack(
-  claimed: Claimed,
+  claimed: Omit<Claimed, 'waitedMs'>,
   event: 'released' | 'suspended',
   closedLeases: readonly string[],
   records: readonly RecordDraft[],

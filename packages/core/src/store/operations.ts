@@ -254,10 +254,8 @@ function release({ tables, append }: Context, input: ReleaseInput): void {
 }
 
 function vote({ tables, append }: Context, input: VoteInput): VoteResult {
-  const { vote: cast, digest, subject, transition, now, records } = input;
-  if (transition !== undefined && (cast.verdict === 'approve') !== (transition === 'approved')) {
-    throw new StoreError(`a vote to ${cast.verdict} cannot make an approval ${transition}`);
-  }
+  const { vote: cast, digest, subject, quorum, now } = input;
+  if (!(quorum >= 1)) throw new StoreError(`a quorum is at least 1, got ${quorum}`);
   const { tenant, approval: id } = cast;
   const approval = tables.approvals.find(tenant, id);
   if (approval === undefined) return { status: 'refused', code: 'not_found' };
@@ -271,10 +269,13 @@ function vote({ tables, append }: Context, input: VoteInput): VoteResult {
   if (approval.votes.some(({ approver }) => approver === cast.approver))
     return { status: 'refused', code: 'already_voted' };
   tables.approvals.addVote(cast);
-  const state = transition ?? approval.state;
-  if (transition !== undefined) tables.approvals.update(tenant, id, { state, consumedAt: undefined });
-  append(tenant, records);
-  return { status: 'recorded', approval: { ...approval, state, votes: [...approval.votes, cast] } };
+  const votes = [...approval.votes, cast];
+  const agreed = votes.filter(({ verdict }) => verdict === 'approve').length;
+  // Only what is exactly an approval counts as one.
+  const state = agreed < votes.length ? 'rejected' : agreed >= quorum ? 'approved' : 'pending';
+  if (state !== 'pending') tables.approvals.update(tenant, id, { state, consumedAt: undefined });
+  append(tenant, state === 'pending' ? input.undecidedRecords : input.records);
+  return { status: 'recorded', approval: { ...approval, state, votes } };
 }
 
 /** The drafts that the ledger does not hold yet: a decision is written once per call key. */

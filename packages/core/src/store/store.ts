@@ -191,10 +191,13 @@ export interface VoteInput {
   readonly digest: string;
   /** Pseudonym of the approver as a user of the tenant: whoever made the request cannot decide on it. */
   readonly subject: string;
-  /** State to move to from `pending`. Absent while more votes are needed. */
-  readonly transition?: 'approved' | 'rejected';
+  /** How many approvers must agree, at least 1. One rejection rejects. */
+  readonly quorum: number;
   readonly now: number;
+  /** Appended when this vote decides. */
   readonly records: readonly RecordDraft[];
+  /** Appended when it does not yet. */
+  readonly undecidedRecords: readonly RecordDraft[];
 }
 
 export type VoteResult =

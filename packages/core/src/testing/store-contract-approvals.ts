@@ -3,7 +3,7 @@
  * @module
  */
 import type { Risk } from '../call.ts';
-import type { CallFacts, NewApproval, Store } from '../store/store.ts';
+import type { CallFacts, NewApproval, Store, Vote } from '../store/store.ts';
 import type { StoreCheck } from './store-contract.ts';
 import { countRecords, file, fileApproved, refused, type Filed } from './store-filed.ts';
 import {
@@ -55,37 +55,56 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     expectSame(await countRecords(store), before, 'ledger');
   },
 
-  async 'votes that decide nothing yet are kept, and nobody votes twice'(storage) {
+  async 'as many must agree as the quorum says, and nobody votes twice'(storage) {
     const store = await storage.open();
     const { call, approval, claim } = await file(store);
-    const undecided = (approver: string) => {
-      const { transition: _, ...vote } = voteInput(call, approval, { approver });
-      return vote;
-    };
-    expectMembers(await store.vote(undecided('carol')), { status: 'recorded' }, 'first vote');
+    const vote = (approver: string, verdict: Vote['verdict'] = 'approve') =>
+      store.vote(voteInput(call, approval, { approver, verdict, quorum: 2 }));
+    expectMembers(await vote('carol'), { status: 'recorded' }, 'first vote');
     expectMembers(await store.approval(tenant, approval.id), { state: 'pending' }, 'after one of two');
     expectSame(await claim(), refused('approval_required'), 'a claim on one of two votes');
     const before = await countRecords(store);
-    expectSame(await store.vote(voteInput(call, approval)), refused('already_voted'), 'the same approver again');
-    const rejection = voteInput(call, approval, { verdict: 'reject' });
-    expectSame(await store.vote(rejection), refused('already_voted'), 'the same approver, the other way');
+    expectSame(await vote('carol'), refused('already_voted'), 'the same approver again');
+    expectSame(await vote('carol', 'reject'), refused('already_voted'), 'the same approver, the other way');
     expectSame(await countRecords(store), before, 'ledger');
-    expectMembers(await store.vote(voteInput(call, approval, { approver: 'dave' })), { status: 'recorded' }, 'second');
+    expectMembers(await vote('dave'), { status: 'recorded' }, 'second vote');
     const stored = await store.approval(tenant, approval.id);
     expectSame([stored?.state, stored?.votes.length], ['approved', 2], 'after two of two');
+    const events = (await store.records(tenant, { kind: 'approval' })).map(({ event }) => event);
+    expectSame(events, ['opened', 'voted', 'approve'], 'events');
   },
 
-  async 'a rejection cannot be passed off as an approval'(storage) {
+  async 'of votes at the same time, the one that completes the quorum decides'(storage) {
     const store = await storage.open();
     const { call, approval } = await file(store);
-    await expectStoreError(
-      store.vote(voteInput(call, approval, { verdict: 'reject', transition: 'approved' })),
-      'reject as approved',
+    const approvers = ['carol', 'dave', 'erin', 'frank'];
+    const results = await Promise.all(
+      approvers.map((approver) => store.vote(voteInput(call, approval, { approver, quorum: 3 }))),
     );
-    await expectStoreError(
-      store.vote(voteInput(call, approval, { verdict: 'approve', transition: 'rejected' })),
-      'approve as rejected',
+    expectSame(results.filter(({ status }) => status === 'recorded').length, 3, 'recorded votes');
+    const stored = await store.approval(tenant, approval.id);
+    expectSame([stored?.state, stored?.votes.length], ['approved', 3], 'approval');
+  },
+
+  async 'one rejection rejects, whatever the quorum and however many agreed'(storage) {
+    const store = await storage.open();
+    const { call, approval } = await file(store);
+    await store.vote(voteInput(call, approval, { quorum: 2 }));
+    await store.vote(voteInput(call, approval, { approver: 'dave', verdict: 'reject', quorum: 2 }));
+    expectMembers(await store.approval(tenant, approval.id), { state: 'rejected' }, 'approval');
+    expectSame(
+      await store.vote(voteInput(call, approval, { approver: 'erin', quorum: 2 })),
+      refused('not_pending'),
+      'a vote after that',
     );
+  },
+
+  async 'a quorum of nobody, or a vote that is neither yes nor no, approves nothing'(storage) {
+    const store = await storage.open();
+    const { call, approval } = await file(store);
+    for (const quorum of [0, -1, Number.NaN]) {
+      await expectStoreError(store.vote(voteInput(call, approval, { quorum })), `quorum ${quorum}`);
+    }
     expectMembers(await store.approval(tenant, approval.id), { state: 'pending', votes: [] }, 'approval');
   },
 

@@ -149,9 +149,10 @@ export function voteInput(
     },
     digest: approval.digest,
     subject: `${approver}-subject`,
-    transition: verdict === 'approve' ? 'approved' : 'rejected',
+    quorum: 1,
     now: 2000,
     records: [newDraft({ tenant: call.tenant, kind: 'approval', event: verdict, call: call.key, time: 2000 })],
+    undecidedRecords: [newDraft({ tenant: call.tenant, kind: 'approval', event: 'voted', call: call.key, time: 2000 })],
     ...input,
   };
 }
