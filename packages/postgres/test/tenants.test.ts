@@ -16,7 +16,7 @@ import { useServer } from './support/server.ts';
 const used = useServer();
 const options = { using: withPostgres, timeout: 120_000 };
 
-async function twoTenants(): Promise<{ database: Database; remove(): Promise<void> }> {
+async function twoTenants(): Promise<{ database: Database; readonly remove: () => Promise<void> }> {
   const storage = await postgresStorage(used().databases);
   const store = await storage.open();
   for (const tenant of ['acme', 'globex']) {

@@ -36,8 +36,10 @@ describe('waiting for a decision of another process', () => {
       const { storage, agent, approval, vote } = await waiting();
       const stop = new AbortController();
       const woken: string[] = [];
-      const listen = (id: string) =>
-        agent.approvalChanged?.(tenant, id, stop.signal).then(() => void woken.push(stop.signal.aborted ? 'stop' : id));
+      const listen = async (id: string): Promise<void> => {
+        await agent.approvalChanged?.(tenant, id, stop.signal);
+        woken.push(stop.signal.aborted ? 'stop' : id);
+      };
       const all = [listen(approval.id), listen('another')];
       // The first who waits opens the connection.
       await sleep(1_000);
