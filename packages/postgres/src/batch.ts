@@ -16,6 +16,8 @@ import { writeStatement } from './write.ts';
 
 export interface Write {
   readonly forecast: Forecast;
+  /** What it changes cannot be written together with another change of the same row. */
+  readonly alone?: boolean;
   readonly run: (operations: Operations) => unknown;
 }
 

@@ -20,7 +20,7 @@ describe('migrations', () => {
       const database = await used().databases.createEmpty();
       const connectionString = database.url('owner');
       const results = await Promise.all(Array.from({ length: 5 }, () => migrate({ connectionString })));
-      expect(results.map(({ applied }) => applied.length).toSorted()).toEqual([0, 0, 0, 0, 1]);
+      expect(results.flatMap(({ applied }) => applied)).toEqual([1]);
       await (await open(database)).close();
     },
     options,
