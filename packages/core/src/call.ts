@@ -33,6 +33,15 @@ export interface ToolCall {
   readonly wire?: string;
 }
 
+/** A call as a model's answer holds it, before the framework parsed anything. */
+export interface AskedCall {
+  readonly tool: string;
+  readonly callId: string;
+  /** Names the answer in the run. */
+  readonly step: string;
+  readonly arguments: unknown;
+}
+
 export type ReasonCode =
   | 'permitted'
   | 'risk_requires_approval'

@@ -33,7 +33,7 @@ export interface Begun extends Transaction {
 
 const setScope = `SELECT set_config('countersign.tenant', $1, true), set_config('countersign.across_tenants', $2, true),
   set_config('statement_timeout', $3, true), set_config('lock_timeout', $4, true),
-  set_config('idle_in_transaction_session_timeout', $3, true),
+  set_config('idle_in_transaction_session_timeout', $3, true), set_config('jit', 'off', true),
   set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
     ELSE current_setting('synchronous_commit') END, true)`;
 

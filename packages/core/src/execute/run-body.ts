@@ -2,7 +2,7 @@
  * The execute stage: enters the body once, with its private arguments, inside the ambient context of the call.
  * @module
  */
-import type { Outcome } from '../call.ts';
+import type { AskedCall, Outcome } from '../call.ts';
 import type { Leased } from '../lease/lease-for-call.ts';
 import { traced } from '../gate-context.ts';
 import type { ToolSpan } from '../record/telemetry.ts';
@@ -28,6 +28,8 @@ export interface ExecuteOptions<Result> {
    * edited call is denied.
    */
   readonly validate?: Validate;
+  /** Where the call comes from: without a record of it by `gate.recordAsked` the call is denied. */
+  readonly asked?: AskedCall | undefined;
   /** Recognises a throw of the body that means "paused": an orchestrating tool without leases may be entered again. */
   readonly isSuspension?: (error: unknown) => boolean;
 }

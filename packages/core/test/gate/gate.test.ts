@@ -166,6 +166,7 @@ describe('denials', () => {
       'execute',
       'permittedTools',
       'principal',
+      'recordAsked',
       'run',
       'stream',
     ]);
