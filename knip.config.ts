@@ -16,6 +16,8 @@ const config: KnipConfig = {
         // Processes that `main.ts` starts.
         'examples/demo/{agent,approvals,approver,model,service,worker}.ts',
         'bench/run.ts',
+        // Started by `bench/postgres.ts`.
+        'bench/postgres-process.ts',
         'conformance/run.ts',
         'test/support/fixture.config.ts',
         'test/support/*.fixture.ts',

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger|telemetry]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger|telemetry|postgres]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -8,6 +8,7 @@ import { benchDecision } from './decision.ts';
 import { benchGuardedCall } from './guarded-call.ts';
 import { benchInFramework } from './in-framework.ts';
 import { benchLedger } from './ledger.ts';
+import { benchPostgres } from './postgres.ts';
 import { benchPowerLoss } from './power-loss.ts';
 import { benchScrub } from './scrub.ts';
 import { benchTelemetry } from './telemetry.ts';
@@ -20,6 +21,7 @@ const sections = {
   scrub: benchScrub,
   ledger: benchLedger,
   telemetry: benchTelemetry,
+  postgres: benchPostgres,
 };
 
 const quick = process.argv.includes('--quick');

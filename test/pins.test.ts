@@ -6,10 +6,12 @@ import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
 import * as cloudwatch from '@countersign/cloudwatch';
-import * as langchain from '@countersign/langchain';
 import * as otlp from '@countersign/otlp';
 import { instruments } from '../packages/core/src/record/metrics.ts';
 import * as github from '@countersign/github';
+import * as kit from '@countersign/core/store-kit';
+import * as langchain from '@countersign/langchain';
+import * as postgres from '@countersign/postgres';
 import * as vault from '@countersign/vault';
 
 /**
@@ -107,6 +109,25 @@ describe('public names', () => {
     expect(names(sqlite)).toMatchInlineSnapshot(`
     [
       "sqliteStore",
+    ]
+  `));
+  test('of the kit for drivers of a store', () =>
+    expect(names(kit)).toMatchInlineSnapshot(`
+    [
+      "createChain",
+      "createOperations",
+      "createUndoLog",
+      "maxRows",
+      "memoryTables",
+      "newWriter",
+    ]
+  `));
+  test('of the PostgreSQL store', () =>
+    expect(names(postgres)).toMatchInlineSnapshot(`
+    [
+      "maintainPartitions",
+      "migrate",
+      "postgresStore",
     ]
   `));
   test('of the contract suites', () =>

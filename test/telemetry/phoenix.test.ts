@@ -143,8 +143,8 @@ describe('in Arize Phoenix', () => {
         const stored = await store.records('acme', {});
         for (const name of ['first', 'again']) {
           const sink = otlpSink({ endpoint: phoenix?.endpoint ?? '', signals: ['traces'], name });
-          const reveal = { key: readKeyFile(place.auditKey) };
-          const report = await createOutbox({ store, sink, reveal }).tick();
+          const disclose = { key: readKeyFile(place.auditKey) };
+          const report = await createOutbox({ store, sink, disclose }).tick();
           expect(report).toMatchObject({ delivered: stored.length, refused: 0, backlog: 0, problems: [] });
         }
         const hashes = stored.map(({ hash }) => hash).toSorted();

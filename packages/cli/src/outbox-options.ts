@@ -16,7 +16,7 @@ export interface OutboxRunOptions {
   readonly headersFile?: string;
   readonly name: string;
   readonly serviceName: string;
-  readonly revealWith?: string;
+  readonly discloseWith?: string;
   readonly once?: true;
   readonly json?: true;
 }

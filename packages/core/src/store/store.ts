@@ -356,6 +356,11 @@ export interface Store {
   edit(input: EditInput): Promise<EditResult>;
   /** Ends an approval that is `pending`, or `approved` and not consumed. Answers whether it did. */
   transition(input: TransitionInput): Promise<boolean>;
+  /**
+   * Resolves when the approval may have changed, or when `signal` aborts. Only shortens a wait: it may come too often, or
+   * never, and whoever waits looks for themselves now and then. Absent where nobody can tell.
+   */
+  approvalChanged?(tenant: string, id: string, signal: AbortSignal): Promise<void>;
 
   leaseIssued(input: {
     tenant: string;

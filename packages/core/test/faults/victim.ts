@@ -31,6 +31,8 @@ export type KillPoint = (typeof killPoints)[number] | 'never';
 
 export interface VictimInput {
   readonly folder: string;
+  /** Path of a SQLite file, or URL of a PostgreSQL database. */
+  readonly store: string;
   readonly key: string;
   readonly voteKey: string;
   readonly tool: string;
@@ -88,13 +90,19 @@ export function fileProvider(
   };
 }
 
+export async function openStore(address: string): Promise<Store> {
+  if (!address.startsWith('postgresql:')) return sqliteStore({ path: address });
+  const { postgresStore } = await import('../../../postgres/src/index.ts');
+  return postgresStore({ connectionString: address });
+}
+
 /** Executes the call of `input`; in a victim process it never returns when a kill point is reached. */
 export async function executeVictimCall(input: VictimInput): Promise<Outcome> {
   const { folder, killAt } = input;
   const reach = (point: KillPoint): void => {
     if (point === killAt) process.kill(process.pid, 'SIGKILL');
   };
-  const inner = sqliteStore({ path: `${folder}/store.sqlite` });
+  const inner = await openStore(input.store);
   const store: Store = {
     ...inner,
     async claim(claim) {
