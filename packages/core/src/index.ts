@@ -37,6 +37,7 @@ export {
   CallPending,
   CallUnknown,
   ConfigurationError,
+  ConsentRequired,
   CountersignError,
   IdentifierError,
   KeyError,
