@@ -11,6 +11,8 @@ import Provider, { errors, type Adapter, type AdapterPayload, type KoaContextWit
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 
+const idTokenKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+
 export const clientId = 'app';
 export const clientSecret = 'the-secret-of-the-application-itself';
 export const actorIssuer = 'https://agents.example';
@@ -149,7 +151,7 @@ function configuration({ redirectUris }: TestServerOptions, lifetimes: TestServe
     interactions: { url: (_ctx: unknown, interaction: { uid: string }) => `/interaction/${interaction.uid}` },
     findAccount: async (_ctx: unknown, sub: string) => ({ accountId: sub, claims: async () => ({ sub }) }),
     extraTokenClaims: async (ctx: KoaContextWithOIDC) => ctx.state['extra'] as object | undefined,
-    jwks: { keys: [generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })] },
+    jwks: { keys: [idTokenKey] },
     cookies: { keys: ['test'] },
     ttl: {
       AccessToken: (_ctx: unknown, token: { gty?: string }) =>

@@ -141,6 +141,11 @@ export async function lend(oauth: OAuth, more: Partial<LeaseRequest> = {}) {
     : { consent: undefined, token: answer.secret.reveal(), credential: answer };
 }
 
+/** What the ledger says happened to credentials, oldest first. */
+export async function events(world: World, tenant = 'acme'): Promise<string[]> {
+  return (await world.store.records(tenant, { kind: 'credential', limit: 1000 })).map(({ event }) => event);
+}
+
 /** A user who has connected the calendar. */
 export async function connect(world: World, who: Visitor = ada, more: Partial<LeaseRequest> = {}): Promise<void> {
   const { consent } = await lend(world.oauth, { ...who, ...more });
