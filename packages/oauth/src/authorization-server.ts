@@ -173,7 +173,7 @@ async function exchange(context: Context, input: ExchangeInput): Promise<Tokens>
   );
   const answer = await processGenericTokenEndpointResponse(metadata, client, await conform(response));
   if (answer['issued_token_type'] !== accessTokenType)
-    throw new LeaseError(`service ${service.name}, exchange: expected an access token, got a token of another type`);
+    throw new LeaseError(`service ${service.name}, exchange: expected an access token, got another type; remedy: check the server`);
   return toTokens(context, answer);
 }
 

@@ -5,7 +5,7 @@
 import type { Store } from '@countersign/core';
 import type { Sealer, StoredEntry, SubjectKey } from '@countersign/core/provider-kit';
 import type { ServiceHandle } from './consent.ts';
-import { connectionPrefix, endOf, pseudonymOf, untilDone, type Connection, type Place, type Vault } from './vault.ts';
+import { connectionPrefix, endOf, openUnlessErased, pseudonymOf, untilDone, type Connection, type Place, type Vault } from './vault.ts';
 
 /** For the user: holds no token. */
 export interface ConnectionView {
@@ -120,10 +120,16 @@ export async function forgetEnded(
     if (pseudonymOf(entry.id) !== undefined && !(endOf(entry.value) > now())) removed += await remove(entry);
   }
   for await (const entry of entriesOf(store, tenant, 'token')) {
-    const subject = pseudonymOf(entry.id);
-    if (subject !== undefined && (await sealer.bySubject(tenant, subject)) === undefined) removed += await remove(entry);
+    if (await isErased(sealer, entry)) removed += await remove(entry);
   }
   return { removed };
+}
+
+async function isErased(sealer: Sealer, { tenant, id, value }: StoredEntry): Promise<boolean> {
+  const subject = pseudonymOf(id);
+  if (subject === undefined) return false;
+  const key = await sealer.bySubject(tenant, subject);
+  return key === undefined || openUnlessErased({ kind: 'token', tenant, id, key }, value) === undefined;
 }
 
 async function* entriesOf(store: Store, tenant: string, kind: StoredEntry['kind']): AsyncGenerator<StoredEntry, void, void> {

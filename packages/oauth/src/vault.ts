@@ -50,6 +50,7 @@ export interface Place {
 
 export interface Vault {
   subject(tenant: string, user: string): Promise<SubjectKey>;
+  /** `undefined` also for what was sealed before the user was erased: it is gone. Rejects with `KeyError` otherwise. */
   load<Value>(place: Place): Promise<Stored<Value> | undefined>;
   /** The version of what is stored, also where it cannot be read any more. */
   version(place: Place): Promise<string | undefined>;
@@ -86,8 +87,8 @@ export function createVault({ store, sealer, recorder, now }: VaultOptions): Vau
     subject: async (tenant, user) => sealer.subject(tenant, user),
     async load<Value>(place: Place) {
       const entry = await store.entry(place.tenant, place.kind, place.id);
-      if (entry === undefined) return undefined;
-      return { id: place.id, version: entry.version, value: open<Value>(place, entry.value) };
+      const value = entry === undefined ? undefined : openUnlessErased<Value>(place, entry.value);
+      return entry === undefined || value === undefined ? undefined : { id: place.id, version: entry.version, value };
     },
     version: async ({ tenant, kind, id }) => (await store.entry(tenant, kind, id))?.version,
     async put(place, expected, value, event) {
@@ -147,6 +148,16 @@ export function endOf(value: string): number {
 function seal(place: Place, value: object): string {
   const expiresAt = 'expiresAt' in value && typeof value.expiresAt === 'number' ? value.expiresAt : 0;
   return `${expiresAt}.${place.key.seal(JSON.stringify(value), contextOf(place))}`;
+}
+
+/** A user who was erased and came back has another key: what the earlier one sealed is as if it never was. */
+export function openUnlessErased<Value>(place: Place, stored: string): Value | undefined {
+  try {
+    return open<Value>(place, stored);
+  } catch (error) {
+    if (error instanceof KeyError && error.erased) return undefined;
+    throw error;
+  }
 }
 
 function open<Value>(place: Place, stored: string): Value {

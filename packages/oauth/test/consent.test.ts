@@ -225,7 +225,9 @@ describe('the routes', () => {
   });
 
   test('escape what they show', async () => {
-    const page = world.again({ page: undefined as never }).handle(new Request(`${baseUrl}/<script>`, { headers }));
-    expect(await (await page).text()).not.toContain('<script>');
+    const scope = { scopes: ['calendar:read', '<script>alert(1)</script>'] };
+    const link = await world.oauth.connectUrl({ ...ada, service: 'calendar', scope });
+    const page = await world.consent(ada, link);
+    expect(await page.text()).toContain('&#60;script&#62;alert(1)');
   });
 });
