@@ -2,7 +2,7 @@
  * A real authorization server (`oidc-provider`) on loopback, with a grant for token exchange (RFC 8693) of its own, and a
  * person who consents. What a service would do with a token is asked by introspection (RFC 7662).
  */
-import { createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { jwtVerify } from 'jose';
@@ -42,7 +42,7 @@ export interface TokenRequest {
 /** An answer in place of the server's own, or `undefined`. */
 type Intercept = (request: IncomingMessage, response: ServerResponse, body: string) => boolean | Promise<boolean>;
 
-export interface TestServer {
+export interface TestServer extends Visitor {
   readonly issuer: string;
   readonly signingKey: KeyObject;
   /** Seconds that tokens live. */
@@ -53,12 +53,15 @@ export interface TestServer {
   readonly revoked: string[];
   /** Answers requests to a path (`/token`) before the server does. */
   readonly intercept: Map<string, Intercept>;
+  close(): Promise<void>;
+}
+
+export interface Visitor {
   /** As a browser: follows the server's redirects, and answers where it sends the browser back to. */
   consent(url: string, person: Person): Promise<URL>;
   introspect(token: string): Promise<Introspection>;
   /** The account withdraws its consent at the server. */
   withdraw(account: string): Promise<void>;
-  close(): Promise<void>;
 }
 
 export interface TestServerOptions {
@@ -74,7 +77,6 @@ export async function startAuthorizationServer(options: TestServerOptions): Prom
   const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
   const lifetimes = { access: 3_600, exchanged: 60 };
   const provider = new Provider(issuer, configuration(options, lifetimes));
-  const people = new Map<string, Person>();
   const grants = new Map<string, Set<string>>();
   registerExchange(provider, issuer, publicKey, options, grants);
   const tokenRequests: TokenRequest[] = [];
@@ -85,8 +87,12 @@ export async function startAuthorizationServer(options: TestServerOptions): Prom
     void answer(request, response);
   });
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = new URL(request.url ?? '/', issuer).pathname;
-    if (path.startsWith('/interaction/')) return interact(provider, people, grants, request, response);
+    const { pathname: path, searchParams } = new URL(request.url ?? '/', issuer);
+    if (path.startsWith('/interaction/')) return interact(provider, grants, request, response);
+    if (path === '/withdraw') {
+      await withdraw(provider, grants, searchParams.get('account') ?? '');
+      return void response.end();
+    }
     if (path !== '/token' && path !== '/token/revocation' && !intercept.has(path)) return callback(request, response);
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
@@ -108,16 +114,7 @@ export async function startAuthorizationServer(options: TestServerOptions): Prom
     tokenRequests,
     revoked,
     intercept,
-    consent: (url, person) => browse(url, person, issuer, people),
-    introspect: (token) => introspect(issuer, token),
-    async withdraw(account) {
-      for (const grantId of grants.get(account) ?? []) {
-        await (await provider.Grant.find(grantId))?.destroy();
-        await provider.AccessToken.revokeByGrantId(grantId);
-        await provider.RefreshToken.revokeByGrantId(grantId);
-      }
-      grants.delete(account);
-    },
+    ...visitor(issuer),
     close: () =>
       new Promise((resolve) => {
         http.close(() => resolve());
@@ -229,14 +226,12 @@ function registerExchange(
 /** Signs in and consents as the person that the browser says it is. */
 async function interact(
   provider: Provider,
-  people: ReadonlyMap<string, Person>,
   grants: Map<string, Set<string>>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { prompt, params, session, grantId } = await provider.interactionDetails(request, response);
-  const person = people.get(String(request.headers['x-person']));
-  if (person === undefined) throw new Error('nobody is at the browser');
+  const person = JSON.parse(String(request.headers['x-person'])) as Person;
   if (person.declines === true)
     return provider.interactionFinished(request, response, { error: 'access_denied', error_description: 'no' });
   if (prompt.name === 'login')
@@ -255,15 +250,32 @@ async function interact(
   return provider.interactionFinished(request, response, { consent: { grantId: id } }, { mergeWithLastSubmission: true });
 }
 
-async function browse(start: string, person: Person, issuer: string, people: Map<string, Person>): Promise<URL> {
-  const name = randomUUID();
-  people.set(name, person);
+/** The account withdraws its consent. */
+async function withdraw(provider: Provider, grants: Map<string, Set<string>>, account: string): Promise<void> {
+  for (const grantId of grants.get(account) ?? []) {
+    await (await provider.Grant.find(grantId))?.destroy();
+    await provider.AccessToken.revokeByGrantId(grantId);
+    await provider.RefreshToken.revokeByGrantId(grantId);
+  }
+  grants.delete(account);
+}
+
+/** What can be done from any process. */
+export function visitor(issuer: string): Visitor {
+  return {
+    consent: (url, person) => browse(url, person, issuer),
+    introspect: (token) => introspect(issuer, token),
+    withdraw: async (account) => void (await fetch(`${issuer}/withdraw?account=${account}`)),
+  };
+}
+
+async function browse(start: string, person: Person, issuer: string): Promise<URL> {
   const cookies = new Map<string, string>();
   let url = start;
   for (let hops = 0; hops < 12; hops += 1) {
     if (new URL(url).origin !== issuer) return new URL(url);
     const cookie = [...cookies].map(([key, value]) => `${key}=${value}`).join('; ');
-    const response = await fetch(url, { redirect: 'manual', headers: { cookie, 'x-person': name } });
+    const response = await fetch(url, { redirect: 'manual', headers: { cookie, 'x-person': JSON.stringify(person) } });
     for (const line of response.headers.getSetCookie()) {
       const [pair = ''] = line.split(';');
       cookies.set(pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1));
