@@ -60,59 +60,80 @@ async function expectTokenEnded(): Promise<void> {
   expect(await events(world)).toEqual(['consent_required', 'consent_granted', 'issued', 'revoked']);
 }
 
-verifies(['CRD-5', 'CRD-2', 'APR-8'], 'LangChain: the graph pauses, the user consents, the very call goes on', async () => {
-  const box = toolbox(whose);
-  const model = new ScriptedChat([{ name: 'read', args: { x: 1 } }]);
-  const agent = createAgent({ model, tools: guardForLangChain(box.list('read'), gate), checkpointer: new MemorySaver() });
-  const config = { configurable: { thread_id: 'run-1' } };
-  const paused = await agent.invoke({ messages: [new HumanMessage('go')] }, config);
-  const [interrupt] = interrupts(paused);
-  expect(interrupt?.value).toMatchObject({ kind: 'countersign_consent', service: 'calendar', tool: 'read' });
-  expect(box.runs).toEqual([]);
+verifies(
+  ['CRD-5', 'CRD-2', 'APR-8'],
+  'LangChain: the graph pauses, the user consents, the very call goes on',
+  async () => {
+    const box = toolbox(whose);
+    const model = new ScriptedChat([{ name: 'read', args: { x: 1 } }]);
+    const agent = createAgent({
+      model,
+      tools: guardForLangChain(box.list('read'), gate),
+      checkpointer: new MemorySaver(),
+    });
+    const config = { configurable: { thread_id: 'run-1' } };
+    const paused = await agent.invoke({ messages: [new HumanMessage('go')] }, config);
+    const [interrupt] = interrupts(paused);
+    expect(interrupt?.value).toMatchObject({ kind: 'countersign_consent', service: 'calendar', tool: 'read' });
+    expect(box.runs).toEqual([]);
 
-  // Woken up without a consent, it pauses again.
-  const again = await agent.invoke(new Command({ resume: 'I consented, honestly' }), config);
-  expect(interrupts(again)[0]?.value).toMatchObject({ kind: 'countersign_consent' });
-  expect(box.runs).toEqual([]);
+    // Woken up without a consent, it pauses again.
+    const again = await agent.invoke(new Command({ resume: 'I consented, honestly' }), config);
+    expect(interrupts(again)[0]?.value).toMatchObject({ kind: 'countersign_consent' });
+    expect(box.runs).toEqual([]);
 
-  expect((await world.consent(ada, String(interrupt?.value['url']))).status).toBe(200);
-  const done = await agent.invoke(new Command({ resume: 'connected' }), config);
-  expect(results(done)).toEqual([`c_0_0 success ${right}`]);
-  expect(await world.server.introspect(tokens.at(-1) ?? '')).toEqual({ active: false });
-});
+    expect((await world.consent(ada, String(interrupt?.value['url']))).status).toBe(200);
+    const done = await agent.invoke(new Command({ resume: 'connected' }), config);
+    expect(results(done)).toEqual([`c_0_0 success ${right}`]);
+    expect(await world.server.introspect(tokens.at(-1) ?? '')).toEqual({ active: false });
+  },
+);
 
-verifies(['CRD-5', 'CRD-2'], 'AI SDK: the application finds the address in the error, and the next attempt goes on', async () => {
-  const raw = { read: tool({ inputSchema: z.object({ x: z.number() }), execute: whose }) } as ToolSet;
-  const tools = guardForAiSdk(raw, gate);
-  const model = mockModel([[{ name: 'read', input: { x: 1 } }], 'please connect', [{ name: 'read', input: { x: 1 } }], 'done']);
-  const stopWhen = stepCountIs(2);
-  const first = await generateText({ model, tools, stopWhen, prompt: 'go' });
-  const part = first.steps[0]?.content.find(({ type }) => type === 'tool-error') as { error?: unknown } | undefined;
-  const error = part?.error;
-  if (!(error instanceof ConsentRequired)) throw new Error(`expected ConsentRequired, got ${String(error)}`);
-  expect(error.service).toBe('calendar');
-  expect((await world.consent(ada, error.url)).status).toBe(200);
+verifies(
+  ['CRD-5', 'CRD-2'],
+  'AI SDK: the application finds the address in the error, and the next attempt goes on',
+  async () => {
+    const raw = { read: tool({ inputSchema: z.object({ x: z.number() }), execute: whose }) } as ToolSet;
+    const tools = guardForAiSdk(raw, gate);
+    const model = mockModel([
+      [{ name: 'read', input: { x: 1 } }],
+      'please connect',
+      [{ name: 'read', input: { x: 1 } }],
+      'done',
+    ]);
+    const stopWhen = stepCountIs(2);
+    const first = await generateText({ model, tools, stopWhen, prompt: 'go' });
+    const part = first.steps[0]?.content.find(({ type }) => type === 'tool-error') as { error?: unknown } | undefined;
+    const error = part?.error;
+    if (!(error instanceof ConsentRequired)) throw new Error(`expected ConsentRequired, got ${String(error)}`);
+    expect(error.service).toBe('calendar');
+    expect((await world.consent(ada, error.url)).status).toBe(200);
 
-  const second = await generateText({
-    model,
-    tools,
-    stopWhen,
-    messages: [{ role: 'user', content: 'go' }, ...first.response.messages, { role: 'user', content: 'connected' }],
-  });
-  const results = second.steps[0]?.content.filter(({ type }) => type === 'tool-result') as { output: unknown }[];
-  expect(results.map(({ output }) => output)).toEqual([right]);
-  await expectTokenEnded();
-});
+    const second = await generateText({
+      model,
+      tools,
+      stopWhen,
+      messages: [{ role: 'user', content: 'go' }, ...first.response.messages, { role: 'user', content: 'connected' }],
+    });
+    const results = second.steps[0]?.content.filter(({ type }) => type === 'tool-result') as { output: unknown }[];
+    expect(results.map(({ output }) => output)).toEqual([right]);
+    await expectTokenEnded();
+  },
+);
 
-verifies(['CRD-5', 'CRD-2'], 'OpenAI Agents: the model gets the address for its user, and the next attempt goes on', async () => {
-  const ran: unknown[] = [];
-  const agent = guardAgent(new Agent({ name: 'A', tools: [recording('read', ran, { execute: whose })] }), gate);
-  const read = (id: string) => ({ calls: [{ name: 'read', id, args: { amount: 1 } }] });
-  const served = await serve([read('c1'), 'please connect', read('c2'), 'done']);
-  await served.runner.run(agent, 'go');
-  const [url] = /https:\/\/\S+/.exec(resultsIn(served)['c1'] ?? '') ?? [];
-  expect((await world.consent(ada, url ?? '')).status).toBe(200);
-  await served.runner.run(agent, 'connected');
-  expect(resultsIn(served)['c2']).toBe(right);
-  await expectTokenEnded();
-});
+verifies(
+  ['CRD-5', 'CRD-2'],
+  'OpenAI Agents: the model gets the address for its user, and the next attempt goes on',
+  async () => {
+    const ran: unknown[] = [];
+    const agent = guardAgent(new Agent({ name: 'A', tools: [recording('read', ran, { execute: whose })] }), gate);
+    const read = (id: string) => ({ calls: [{ name: 'read', id, args: { amount: 1 } }] });
+    const served = await serve([read('c1'), 'please connect', read('c2'), 'done']);
+    await served.runner.run(agent, 'go');
+    const [url] = /https:\/\/\S+/.exec(resultsIn(served)['c1'] ?? '') ?? [];
+    expect((await world.consent(ada, url ?? '')).status).toBe(200);
+    await served.runner.run(agent, 'connected');
+    expect(resultsIn(served)['c2']).toBe(right);
+    await expectTokenEnded();
+  },
+);

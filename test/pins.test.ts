@@ -5,6 +5,8 @@ import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
 import * as langchain from '@countersign/langchain';
+import * as oauth from '@countersign/oauth';
+import * as providerKit from '@countersign/core/provider-kit';
 
 /**
  * What users can see. A red pin does not forbid a change: it makes it a deliberate one, with an entry in the changelog.
@@ -85,6 +87,25 @@ describe('public names', () => {
     [
       "providerContract",
       "storeContract",
+    ]
+  `));
+  test('of what providers are built with', () => expect(names(providerKit)).toMatchInlineSnapshot(`
+    [
+      "createClock",
+      "createRecorder",
+      "createSealer",
+      "keyBytes",
+      "requireId",
+      "takeLock",
+      "within",
+    ]
+  `));
+  test('of the OAuth provider', () => expect(names(oauth)).toMatchInlineSnapshot(`
+    [
+      "actorTokens",
+      "createOAuth",
+      "fromAuthJs",
+      "nodeListener",
     ]
   `));
   test('of the AI SDK adapter', () =>

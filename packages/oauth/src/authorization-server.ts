@@ -99,7 +99,13 @@ export function createServer(service: OAuthService, transport: Transport, now: (
       const additionalParameters = service.resource === undefined ? {} : { resource: service.resource };
       const options = { additionalParameters, ...transport.requestOptions };
       const metadata = await context.metadata();
-      const response = await refreshTokenGrantRequest(metadata, client, await authentication(service), refreshToken, options);
+      const response = await refreshTokenGrantRequest(
+        metadata,
+        client,
+        await authentication(service),
+        refreshToken,
+        options,
+      );
       return toTokens(context, await processRefreshTokenResponse(metadata, client, await conform(response)));
     },
     exchange: (input) => exchange(context, input),
@@ -173,7 +179,9 @@ async function exchange(context: Context, input: ExchangeInput): Promise<Tokens>
   );
   const answer = await processGenericTokenEndpointResponse(metadata, client, await conform(response));
   if (answer['issued_token_type'] !== accessTokenType)
-    throw new LeaseError(`service ${service.name}, exchange: expected an access token, got another type; remedy: check the server`);
+    throw new LeaseError(
+      `service ${service.name}, exchange: expected an access token, got another type; remedy: check the server`,
+    );
   return toTokens(context, answer);
 }
 
@@ -209,13 +217,15 @@ function toTokens({ service, now }: Context, answer: TokenEndpointResponse): Tok
   if (type !== 'bearer') fail('expected a bearer token, got another type');
   if (!tokenForm.test(accessToken) || (refreshToken !== undefined && !tokenForm.test(refreshToken)))
     fail('expected tokens of 8 to 65536 visible characters');
-  const lifetimeMs = lifetime === undefined ? service.accessTokenLifetimeMs : Math.min(lifetime, longestLifetime) * 1000;
+  const lifetimeMs =
+    lifetime === undefined ? service.accessTokenLifetimeMs : Math.min(lifetime, longestLifetime) * 1000;
   const separator = service.scopeSeparator ?? ' ';
   return {
     accessToken,
     refreshToken,
     expiresAt: lifetimeMs === undefined ? undefined : Math.floor(now() + lifetimeMs),
-    scopes: typeof answer.scope === 'string' ? answer.scope.split(separator).filter((scope) => scope !== '') : undefined,
+    scopes:
+      typeof answer.scope === 'string' ? answer.scope.split(separator).filter((scope) => scope !== '') : undefined,
     account: getValidatedIdTokenClaims(answer)?.sub,
   };
 }

@@ -5,7 +5,16 @@
 import type { Store } from '@countersign/core';
 import type { Sealer, StoredEntry, SubjectKey } from '@countersign/core/provider-kit';
 import type { ServiceHandle } from './consent.ts';
-import { connectionPrefix, endOf, openUnlessErased, pseudonymOf, untilDone, type Connection, type Place, type Vault } from './vault.ts';
+import {
+  connectionPrefix,
+  endOf,
+  openUnlessErased,
+  pseudonymOf,
+  untilDone,
+  type Connection,
+  type Place,
+  type Vault,
+} from './vault.ts';
 
 /** For the user: holds no token. */
 export interface ConnectionView {
@@ -95,7 +104,7 @@ async function ended(server: ServiceHandle['server'], { accessToken, refreshToke
 async function placesOf({ store }: Context, tenant: string, key: SubjectKey, service: string): Promise<Place[]> {
   const prefix = connectionPrefix(key, service);
   const places: Place[] = [];
-  for (let after = prefix; ; ) {
+  for (let after = prefix; ;) {
     const page = await store.entries(tenant, 'token', { after, limit: pageSize });
     const own = page.filter(({ id }) => id.startsWith(prefix));
     places.push(...own.map(({ id }): Place => ({ kind: 'token', tenant, id, key })));
@@ -112,7 +121,15 @@ export async function forgetEnded(
   const { store, sealer, now } = context;
   const remove = async (entry: StoredEntry): Promise<number> => {
     const { kind, id, version } = entry;
-    const done = await store.putEntry({ tenant, kind, id, expected: version, value: undefined, now: now(), records: [] });
+    const done = await store.putEntry({
+      tenant,
+      kind,
+      id,
+      expected: version,
+      value: undefined,
+      now: now(),
+      records: [],
+    });
     return done === undefined ? 0 : 1;
   };
   let removed = 0;
@@ -132,8 +149,12 @@ async function isErased(sealer: Sealer, { tenant, id, value }: StoredEntry): Pro
   return key === undefined || openUnlessErased({ kind: 'token', tenant, id, key }, value) === undefined;
 }
 
-async function* entriesOf(store: Store, tenant: string, kind: StoredEntry['kind']): AsyncGenerator<StoredEntry, void, void> {
-  for (let after: string | undefined; ; ) {
+async function* entriesOf(
+  store: Store,
+  tenant: string,
+  kind: StoredEntry['kind'],
+): AsyncGenerator<StoredEntry, void, void> {
+  for (let after: string | undefined; ;) {
     const page = await store.entries(tenant, kind, { limit: pageSize, ...(after === undefined ? {} : { after }) });
     yield* page;
     const last = page.at(-1);

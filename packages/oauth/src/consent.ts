@@ -13,7 +13,16 @@ import type { ServerOfService, Tokens } from './authorization-server.ts';
 import { failure, refusalOf } from './failure.ts';
 import { lifetimeUnknown } from './refresh.ts';
 import { includesAll, sorted, type OAuthService } from './service.ts';
-import { connectionId, flowId, untilDone, type Connection, type Flow, type Place, type Vault, type VaultEvent } from './vault.ts';
+import {
+  connectionId,
+  flowId,
+  untilDone,
+  type Connection,
+  type Flow,
+  type Place,
+  type Vault,
+  type VaultEvent,
+} from './vault.ts';
 
 /** Who a request of a browser is from, as the application's own authentication says. */
 export interface BrowserUser {
@@ -68,7 +77,12 @@ interface SealedOffer extends Offer {
 }
 
 /** @throws LeaseError when so much is asked for that no address can hold it */
-export function consentUrl({ sealer, now, baseUrl, offerTtlMs }: ConsentContext, tenant: string, key: SubjectKey, offer: Offer): string {
+export function consentUrl(
+  { sealer, now, baseUrl, offerTtlMs }: ConsentContext,
+  tenant: string,
+  key: SubjectKey,
+  offer: Offer,
+): string {
   const sealed: SealedOffer = { ...offer, subject: key.pseudonym, expiresAt: now() + offerTtlMs };
   const url = `${baseUrl}/connect/${sealer.tenant(tenant).seal(JSON.stringify(sealed), offerContext)}`;
   if (url.length <= maxUrlLength) return url;
@@ -81,7 +95,10 @@ export async function beginConsent(context: ConsentContext, who: BrowserUser, li
   const key = await subjectOf(context, who);
   const offer = openOffer(context, who.tenant, link);
   if (offer.subject !== key.pseudonym)
-    throw new ConsentError(403, 'This link was made for another user. Sign in as the one who was asked, or start again.');
+    throw new ConsentError(
+      403,
+      'This link was made for another user. Sign in as the one who was asked, or start again.',
+    );
   if (offer.expiresAt <= now()) throw new ConsentError(410, 'This link has ended. Go back and start again.');
   const handle = services.get(offer.service);
   if (handle === undefined) throw new ConsentError(404, 'This service cannot be connected here.');
@@ -113,7 +130,12 @@ export interface Connected {
  * Takes the answer that the server sent through the browser. The flow is consumed before the code is redeemed, so that
  * neither state nor code can be used twice. Throws `ConsentError`.
  */
-export async function completeConsent(context: ConsentContext, who: BrowserUser, name: string, answer: URL): Promise<Connected> {
+export async function completeConsent(
+  context: ConsentContext,
+  who: BrowserUser,
+  name: string,
+  answer: URL,
+): Promise<Connected> {
   const key = await subjectOf(context, who);
   const handle = context.services.get(name);
   if (handle === undefined) throw new ConsentError(404, 'This service cannot be connected here.');
@@ -129,7 +151,8 @@ export async function completeConsent(context: ConsentContext, who: BrowserUser,
     connection = await redeem(context, handle, flow, answer);
   } catch (error) {
     const { message } = failure(name, 'consent', error);
-    if (refusalOf(error) === 'access_denied') return refused(403, `You did not allow the connection to ${name}.`, message);
+    if (refusalOf(error) === 'access_denied')
+      return refused(403, `You did not allow the connection to ${name}.`, message);
     if (error instanceof ConsentError) return refused(error.status, error.message, error.message);
     return refused(502, `${name} could not be connected. Go back and start again.`, message);
   }
@@ -159,10 +182,15 @@ async function redeem(
 
 function connectionFrom({ now }: ConsentContext, service: OAuthService, flow: Flow, tokens: Tokens): Connection {
   const { name, lease, baseScopes = [], client } = service;
-  const granted = (tokens.scopes ?? flow.scopes).filter((scope) => flow.scopes.includes(scope) || !baseScopes.includes(scope));
+  const granted = (tokens.scopes ?? flow.scopes).filter(
+    (scope) => flow.scopes.includes(scope) || !baseScopes.includes(scope),
+  );
   const missing = flow.scopes.filter((scope) => !granted.includes(scope));
   if (missing.length > 0)
-    throw new ConsentError(403, `${name} was not connected: these permissions were not granted: ${missing.join(', ')}. Start again and allow them.`);
+    throw new ConsentError(
+      403,
+      `${name} was not connected: these permissions were not granted: ${missing.join(', ')}. Start again and allow them.`,
+    );
   if (lease.mode === 'direct' && !includesAll(flow.scopes, granted))
     throw new ConsentError(502, `${name} was not connected: the server granted more than it was asked for.`);
   if (tokens.expiresAt === undefined) throw lifetimeUnknown(service);
@@ -214,7 +242,8 @@ async function subjectOf({ vault }: ConsentContext, { tenant, user }: BrowserUse
   try {
     return await vault.subject(tenant, user);
   } catch (error) {
-    if (error instanceof CountersignError && error.code === 'ERR_KEY') throw new ConsentError(403, 'You cannot connect services here.');
+    if (error instanceof CountersignError && error.code === 'ERR_KEY')
+      throw new ConsentError(403, 'You cannot connect services here.');
     throw error;
   }
 }

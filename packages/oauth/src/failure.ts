@@ -44,7 +44,8 @@ function reason(error: unknown): string {
   if (error.name === 'TimeoutError' || error.name === 'AbortError') return 'no answer in time; remedy: try again later';
   // Refusals of the network come wrapped, and a transport error within the fetch of the library may too.
   if (error.cause instanceof TransportError) return reason(error.cause);
-  const code = 'code' in error && typeof error.code === 'string' && libraryCode.test(error.code) ? error.code : undefined;
+  const code =
+    'code' in error && typeof error.code === 'string' && libraryCode.test(error.code) ? error.code : undefined;
   if (code !== undefined) return `the answer is not what the standard asks for (${code}); remedy: check the server`;
   return 'the server could not be reached; remedy: try again later';
 }

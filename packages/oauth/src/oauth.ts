@@ -72,7 +72,14 @@ export function createOAuth(options: OAuthOptions): OAuth {
     services.set(service.name, { service, server: configured(service, () => createServer(service, transport, now)) });
   }
   const baseUrl = requireBaseUrl(options.baseUrl, (url) => transport.requireUrl(url));
-  const consent: ConsentContext = { vault, sealer, now, baseUrl, services, offerTtlMs: options.offerTtlMs ?? 86_400_000 };
+  const consent: ConsentContext = {
+    vault,
+    sealer,
+    now,
+    baseUrl,
+    services,
+    offerTtlMs: options.offerTtlMs ?? 86_400_000,
+  };
   const running: RefreshContext['running'] = new Map();
   const contexts = [...services.values()].map((handle) => {
     return { ...handle, vault, store, now, refreshEarlyMs, timeoutMs, running, consent, sealer };

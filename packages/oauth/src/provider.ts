@@ -66,7 +66,8 @@ export function createProvider(context: ProviderContext): CredentialProvider {
       wantedScope(service, input.scope);
     },
     async revoke({ tenant, leaseId, credentialId }) {
-      if (!isRevocable(lease)) throw new LeaseError(`service ${service.name}: the token is the user's own and not revoked`);
+      if (!isRevocable(lease))
+        throw new LeaseError(`service ${service.name}: the token is the user's own and not revoked`);
       if (credentialId === undefined) return;
       const token = openHandle(context, tenant, leaseId, credentialId);
       await asLeaseError(service, 'revoke', () => context.server.revoke(token, 'access_token'));
@@ -102,7 +103,11 @@ async function lend(context: ProviderContext, request: LeaseRequest): Promise<Cr
 }
 
 /** Tokens of another server or client are never shown to this one. */
-async function isUsable({ service, server }: ProviderContext, connection: Connection, wanted: WantedScope): Promise<boolean> {
+async function isUsable(
+  { service, server }: ProviderContext,
+  connection: Connection,
+  wanted: WantedScope,
+): Promise<boolean> {
   return (
     connection.service === service.name &&
     connection.clientId === service.client.id &&
@@ -112,7 +117,11 @@ async function isUsable({ service, server }: ProviderContext, connection: Connec
 }
 
 /** Asks for all that the user granted before, too: most servers forget what is not asked for again. */
-function ask(context: ProviderContext, { request, wanted, place }: Lending, before: Stored<Connection> | undefined): Consent {
+function ask(
+  context: ProviderContext,
+  { request, wanted, place }: Lending,
+  before: Stored<Connection> | undefined,
+): Consent {
   const scopes = sorted([...wanted.scopes, ...(before?.value.scopes ?? [])]);
   const offer = { service: context.service.name, scopes, run: request.run };
   return { consentUrl: consentUrl(context.consent, request.tenant, place.key, offer) };
@@ -186,9 +195,13 @@ function requireExchanged(
   if (!includesAll(scopes, wanted.scopes))
     throw new LeaseError(`${what} the server gave fewer scopes than the call needs; remedy: allow them for the client`);
   if (!includesAll(wanted.scopes, scopes))
-    throw new LeaseError(`${what} the server gave more scopes than the call may have; remedy: make it narrow exchanges`);
+    throw new LeaseError(
+      `${what} the server gave more scopes than the call may have; remedy: make it narrow exchanges`,
+    );
   if (expiresAt === undefined)
-    throw new LeaseError(`${what} the server does not say how long the token lives; remedy: set \`accessTokenLifetimeMs\``);
+    throw new LeaseError(
+      `${what} the server does not say how long the token lives; remedy: set \`accessTokenLifetimeMs\``,
+    );
   if (expiresAt > now() + lease.maxLifetimeMs + skewMs) throw livesTooLong(service, expiresAt - now());
   return expiresAt;
 }
@@ -204,7 +217,9 @@ function livesTooLong({ name, lease }: OAuthService, lifetimeMs: number): LeaseE
 function sealHandle({ sealer, service }: ProviderContext, { tenant, leaseId }: LeaseRequest, token: string): string {
   const handle = sealer.tenant(tenant).seal(token, handleContext(service, leaseId));
   if (handle.length <= maxHandleLength) return handle;
-  throw new LeaseError(`service ${service.name}: expected an exchanged token of at most 3000 characters, got a longer one`);
+  throw new LeaseError(
+    `service ${service.name}: expected an exchanged token of at most 3000 characters, got a longer one`,
+  );
 }
 
 function openHandle({ sealer, service }: ProviderContext, tenant: string, leaseId: string, handle: string): string {

@@ -153,9 +153,10 @@ export function lifetimeUnknown({ name }: OAuthService): LeaseError {
 }
 
 async function endQuietly({ server }: RefreshContext, { accessToken, refreshToken }: Tokens): Promise<void> {
-  await (refreshToken === undefined
-    ? server.revoke(accessToken, 'access_token')
-    : server.revoke(refreshToken, 'refresh_token')
+  await (
+    refreshToken === undefined
+      ? server.revoke(accessToken, 'access_token')
+      : server.revoke(refreshToken, 'refresh_token')
   ).catch(() => undefined);
 }
 

@@ -3,7 +3,14 @@
  * @module
  */
 import { requireId, within } from '@countersign/core/provider-kit';
-import { beginConsent, completeConsent, ConsentError, type BrowserUser, type Connected, type ConsentContext } from './consent.ts';
+import {
+  beginConsent,
+  completeConsent,
+  ConsentError,
+  type BrowserUser,
+  type Connected,
+  type ConsentContext,
+} from './consent.ts';
 
 export interface RouteOptions {
   /**
@@ -47,7 +54,12 @@ export function createRoutes(context: ConsentContext, options: RouteOptions): (r
   };
 }
 
-async function route(context: ConsentContext, options: RouteOptions, base: string, request: Request): Promise<Response> {
+async function route(
+  context: ConsentContext,
+  options: RouteOptions,
+  base: string,
+  request: Request,
+): Promise<Response> {
   const url = new URL(request.url);
   const path = url.pathname.startsWith(`${base}/`) ? url.pathname.slice(base.length) : '';
   const [, what, part] = /^\/(connect|callback)\/([A-Za-z0-9_-]{1,2048})$/.exec(path) ?? [];

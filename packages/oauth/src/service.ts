@@ -100,7 +100,8 @@ export function requireService(service: OAuthService): OAuthService {
   if (typeof service?.name !== 'string' || !nameForm.test(service.name)) fail(`the name must match ${nameForm.source}`);
   const { client, lease, baseScopes = [], resource, accessTokenLifetimeMs } = service;
   if (typeof client?.id !== 'string' || client.id === '') fail('`client.id` is missing');
-  if (client.secret !== undefined && client.privateKey !== undefined) fail('give `client.secret` or `client.privateKey`');
+  if (client.secret !== undefined && client.privateKey !== undefined)
+    fail('give `client.secret` or `client.privateKey`');
   if (lease?.mode !== 'exchange' && lease?.mode !== 'direct') fail("`lease.mode` must be 'exchange' or 'direct'");
   if (!isLifetime(lease.maxLifetimeMs)) fail('`lease.maxLifetimeMs` must be a positive number of milliseconds');
   if (lease.mode === 'exchange' && typeof lease.actor !== 'function') fail('`lease.actor` must give the agent’s token');
@@ -117,7 +118,8 @@ export function wantedScope(service: OAuthService, scope: Readonly<Record<string
     throw new LeaseError(`service ${service.name}: ${what}; remedy: correct \`scope\` in the tool's policy entry`);
   };
   const unknown = Object.keys(scope).find((member) => !members.has(member));
-  if (unknown !== undefined) fail(`expected \`scope\` to hold scopes and resource, got ${JSON.stringify(unknown.slice(0, 40))}`);
+  if (unknown !== undefined)
+    fail(`expected \`scope\` to hold scopes and resource, got ${JSON.stringify(unknown.slice(0, 40))}`);
   const { scopes, resource } = scope;
   if (!isScopeList(scopes)) return fail('expected `scope.scopes` to be a list of 1 to 64 OAuth scopes');
   if (resource !== undefined && (typeof resource !== 'string' || !isResource(resource)))

@@ -61,12 +61,7 @@ export interface Vault {
 
 /** What the ledger says of a connection. */
 export interface VaultEvent {
-  readonly event:
-    | 'consent_granted'
-    | 'consent_refused'
-    | 'consent_lost'
-    | 'consent_withdrawn'
-    | 'token_refreshed';
+  readonly event: 'consent_granted' | 'consent_refused' | 'consent_lost' | 'consent_withdrawn' | 'token_refreshed';
   readonly service: string;
   readonly agent?: string;
   readonly run?: string;

@@ -41,9 +41,9 @@ async function exchangeAnswered([status, type, body]: Answer, headers: Record<st
 
 describe('the token endpoint answers', () => {
   const cases: Readonly<Record<string, readonly [Answer, RegExp]>> = {
-    'HTML': [[200, 'text/html', `<p>${token}`], /RESPONSE_IS_NOT_JSON/],
-    'garbage': [[200, 'application/json', `{"access_token":"${token}`], /PARSE_ERROR/],
-    'nothing': [[200, 'application/json', ''], /PARSE_ERROR/],
+    HTML: [[200, 'text/html', `<p>${token}`], /RESPONSE_IS_NOT_JSON/],
+    garbage: [[200, 'application/json', `{"access_token":"${token}`], /PARSE_ERROR/],
+    nothing: [[200, 'application/json', ''], /PARSE_ERROR/],
     'a list': [[200, 'application/json', '[]'], /INVALID_RESPONSE|top level|not what the standard/],
     'no token': [json({ token_type: 'Bearer' }), /INVALID_RESPONSE/],
     'an error with status 200': [json({ error: 'invalid_client' }), /invalid_client/],
@@ -56,7 +56,10 @@ describe('the token endpoint answers', () => {
     'a body without an end': [[200, 'application/json', `"${'x'.repeat(70_000)}"`], /larger than 65536/],
     'a token of another kind': [json({ ...sound, token_type: 'N_A' }), /UNSUPPORTED|another type/],
     'a token of another type': [json({ ...sound, issued_token_type: 'urn:x' }), /another type/],
-    'a token that is a header': [json({ ...sound, access_token: 'token\\r\\nx-admin: yes'.replaceAll('\\\\', '\\') }), /visible/],
+    'a token that is a header': [
+      json({ ...sound, access_token: 'token\\r\\nx-admin: yes'.replaceAll('\\\\', '\\') }),
+      /visible/,
+    ],
     'more scopes': [json({ ...sound, scope: 'calendar:read calendar:write' }), /more scopes/],
     'fewer scopes': [json({ ...sound, scope: 'calendar:write' }), /fewer scopes/],
     'a life that is too long': [json({ ...sound, expires_in: 86_400 }), /at most 300000 ms/],

@@ -24,13 +24,17 @@ async function expectRefused(page: Promise<Response>, status: number): Promise<v
 const isConnected = async (who: Visitor): Promise<boolean> => (await world.oauth.connections(who)).length > 0;
 
 describe('login CSRF', () => {
-  verifies(['CRD-5', 'CAP-8'], 'a callback that another user completes connects nobody, and leaves the flow alone', async () => {
-    const answer = await answerFor(ada);
-    await expectRefused(world.visit(bob, answer.href), 400);
-    expect([await isConnected(ada), await isConnected(bob)]).toEqual([false, false]);
-    expect((await world.visit(ada, answer.href)).status).toBe(200);
-    expect([await isConnected(ada), await isConnected(bob)]).toEqual([true, false]);
-  });
+  verifies(
+    ['CRD-5', 'CAP-8'],
+    'a callback that another user completes connects nobody, and leaves the flow alone',
+    async () => {
+      const answer = await answerFor(ada);
+      await expectRefused(world.visit(bob, answer.href), 400);
+      expect([await isConnected(ada), await isConnected(bob)]).toEqual([false, false]);
+      expect((await world.visit(ada, answer.href)).status).toBe(200);
+      expect([await isConnected(ada), await isConnected(bob)]).toEqual([true, false]);
+    },
+  );
 
   verifies('CRD-5', "an attacker's own answer, put into the browser of a victim who has begun, too", async () => {
     const attack = await answerFor(bob);
@@ -71,7 +75,7 @@ describe('state and code', () => {
   verifies('CRD-5', 'an answer is used once, also when it comes twice at once', async () => {
     const answer = await answerFor(ada);
     const pages = await Promise.all([world.visit(ada, answer.href), world.visit(ada, answer.href)]);
-    expect(pages.map(({ status }) => status).toSorted()).toEqual([200, 400]);
+    expect(new Set(pages.map(({ status }) => status))).toEqual(new Set([200, 400]));
     await expectRefused(world.visit(ada, answer.href), 400);
     expect(world.server.tokenRequests).toHaveLength(1);
   });
@@ -146,22 +150,30 @@ describe('consent', () => {
     expect((await lend(world.oauth)).consent).toBeDefined();
   });
 
-  verifies('CRD-5', 'narrower than asked for: refused with the missing permission, and its tokens revoked', async () => {
-    const { consent = '' } = await lend(world.oauth, { scope: { scopes: ['calendar:read', 'calendar:write'] } });
-    const page = await world.consent(ada, consent, { only: ['calendar:read'] });
-    expect(page.status).toBe(403);
-    expect(await page.text()).toContain('calendar:write');
-    expect(await isConnected(ada)).toBe(false);
-    expect(world.server.revoked).toHaveLength(1);
-  });
+  verifies(
+    'CRD-5',
+    'narrower than asked for: refused with the missing permission, and its tokens revoked',
+    async () => {
+      const { consent = '' } = await lend(world.oauth, { scope: { scopes: ['calendar:read', 'calendar:write'] } });
+      const page = await world.consent(ada, consent, { only: ['calendar:read'] });
+      expect(page.status).toBe(403);
+      expect(await page.text()).toContain('calendar:write');
+      expect(await isConnected(ada)).toBe(false);
+      expect(world.server.revoked).toHaveLength(1);
+    },
+  );
 
-  verifies('CRD-5', 'that is not enough for a call is asked for anew, together with what was granted before', async () => {
-    await connect(world);
-    const { consent = '' } = await lend(world.oauth, { scope: { scopes: ['calendar:write'] } });
-    expect((await world.consent(ada, consent)).status).toBe(200);
-    expect(await world.oauth.connections(ada)).toMatchObject([{ scopes: ['calendar:read', 'calendar:write'] }]);
-    expect((await lend(world.oauth)).token).toBeDefined();
-  });
+  verifies(
+    'CRD-5',
+    'that is not enough for a call is asked for anew, together with what was granted before',
+    async () => {
+      await connect(world);
+      const { consent = '' } = await lend(world.oauth, { scope: { scopes: ['calendar:write'] } });
+      expect((await world.consent(ada, consent)).status).toBe(200);
+      expect(await world.oauth.connections(ada)).toMatchObject([{ scopes: ['calendar:read', 'calendar:write'] }]);
+      expect((await lend(world.oauth)).token).toBeDefined();
+    },
+  );
 
   test('of two tabs, the newer one counts', async () => {
     const first = await answerFor(ada);
@@ -205,7 +217,12 @@ describe('the routes', () => {
   });
 
   test.each([
-    ['throws', () => { throw new Error('database password is hunter2'); }],
+    [
+      'throws',
+      () => {
+        throw new Error('database password is hunter2');
+      },
+    ],
     ['makes an id up', () => ({ tenant: '../acme', user: 'ada', session: 's' })],
     ['knows no session', () => ({ tenant: 'acme', user: 'ada', session: '' })],
   ])('say nothing when the authentication %s', async (_name, identify) => {
@@ -217,7 +234,11 @@ describe('the routes', () => {
 
   test('connect a user although the application fails to hear of it', async () => {
     const { consent = '' } = await lend(world.oauth);
-    const deaf = world.again({ onConnected: () => { throw new Error('deaf'); } });
+    const deaf = world.again({
+      onConnected: () => {
+        throw new Error('deaf');
+      },
+    });
     const begun = await deaf.handle(new Request(consent, { headers }));
     const answer = await world.server.consent(begun.headers.get('location') ?? '', { account: 'acme-ada' });
     expect((await deaf.handle(new Request(answer, { headers }))).status).toBe(200);

@@ -58,14 +58,20 @@ describe('an access token that ended', () => {
     expect(refreshes()).toHaveLength(1);
   });
 
-  verifies('CRD-5', 'of many calls at once, in processes that share only the store: one of them refreshes', async () => {
-    world.pass(hour);
-    const processes = [world.oauth, world.again(), world.again()];
-    const lent = await Promise.all(Array.from({ length: 24 }, (_, index) => lend(processes[index % 3] ?? world.oauth)));
-    expect(refreshes()).toHaveLength(1);
-    expect(lent.every(({ token }) => token !== undefined)).toBe(true);
-    for (const { token } of lent) expect(await world.server.introspect(token ?? '')).toMatchObject({ active: true });
-  });
+  verifies(
+    'CRD-5',
+    'of many calls at once, in processes that share only the store: one of them refreshes',
+    async () => {
+      world.pass(hour);
+      const processes = [world.oauth, world.again(), world.again()];
+      const lent = await Promise.all(
+        Array.from({ length: 24 }, (_, index) => lend(processes[index % 3] ?? world.oauth)),
+      );
+      expect(refreshes()).toHaveLength(1);
+      expect(lent.every(({ token }) => token !== undefined)).toBe(true);
+      for (const { token } of lent) expect(await world.server.introspect(token ?? '')).toMatchObject({ active: true });
+    },
+  );
 
   verifies('CRD-5', 'waits for the process that refreshes, and takes its result', async () => {
     world.pass(hour);
@@ -97,23 +103,31 @@ describe('an access token that ended', () => {
 });
 
 describe('a refresh token', () => {
-  verifies('CRD-5', 'that a thief used: the server ends the consent, the tokens are dropped, the user is asked anew', async () => {
-    const stolen = await stealRefreshToken();
-    expect(await refreshAtServer(stolen)).toBe(400);
-    world.pass(hour);
-    expect((await lend(world.oauth)).consent).toBeDefined();
-    expect(await world.store.entries('acme', 'token')).toEqual([]);
-    expect((await events(world)).at(-1)).toBe('consent_lost');
-    await connect(world);
-    expect((await lend(world.oauth)).token).toBeDefined();
-  });
+  verifies(
+    'CRD-5',
+    'that a thief used: the server ends the consent, the tokens are dropped, the user is asked anew',
+    async () => {
+      const stolen = await stealRefreshToken();
+      expect(await refreshAtServer(stolen)).toBe(400);
+      world.pass(hour);
+      expect((await lend(world.oauth)).consent).toBeDefined();
+      expect(await world.store.entries('acme', 'token')).toEqual([]);
+      expect((await events(world)).at(-1)).toBe('consent_lost');
+      await connect(world);
+      expect((await lend(world.oauth)).token).toBeDefined();
+    },
+  );
 
-  verifies('CRD-5', 'of a consent that was withdrawn at the server is dropped at the next call, before the token ends', async () => {
-    await world.server.withdraw('acme-ada');
-    expect((await lend(world.oauth)).consent).toBeDefined();
-    expect(await world.store.entries('acme', 'token')).toEqual([]);
-    expect((await events(world)).at(-1)).toBe('consent_lost');
-  });
+  verifies(
+    'CRD-5',
+    'of a consent that was withdrawn at the server is dropped at the next call, before the token ends',
+    async () => {
+      await world.server.withdraw('acme-ada');
+      expect((await lend(world.oauth)).consent).toBeDefined();
+      expect(await world.store.entries('acme', 'token')).toEqual([]);
+      expect((await events(world)).at(-1)).toBe('consent_lost');
+    },
+  );
 
   test.each([
     ['says 500', (response: Answer) => response.writeHead(500).end('{"error":"invalid_grant"}')],

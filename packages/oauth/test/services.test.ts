@@ -21,7 +21,13 @@ async function preset(name: string): Promise<Preset> {
 const [GitHub, Google, Slack] = [await preset('github'), await preset('google'), await preset('slack')];
 
 function configure(...services: OAuthService[]) {
-  return createOAuth({ store: memoryStore(), key, services, baseUrl: 'https://app.example/oauth', identify: () => undefined });
+  return createOAuth({
+    store: memoryStore(),
+    key,
+    services,
+    baseUrl: 'https://app.example/oauth',
+    identify: () => undefined,
+  });
 }
 
 describe('services described for Auth.js', () => {
@@ -46,12 +52,16 @@ describe('services described for Auth.js', () => {
   });
 
   test('hide the client secret', () => {
-    expect(JSON.stringify(fromAuthJs(GitHub({ clientId: 'id', clientSecret: 'hunter2hunter2' }), { lease }))).not.toContain('hunter2');
+    expect(
+      JSON.stringify(fromAuthJs(GitHub({ clientId: 'id', clientSecret: 'hunter2hunter2' }), { lease })),
+    ).not.toContain('hunter2');
   });
 
   test('are nearly all of them; what is left needs something that only its operator knows', async () => {
     const folder = path.join(path.dirname(createRequire(import.meta.url).resolve('@auth/core')), 'providers');
-    const names = readdirSync(folder).filter((name) => name.endsWith('.js')).map((name) => name.slice(0, -3));
+    const names = readdirSync(folder)
+      .filter((name) => name.endsWith('.js'))
+      .map((name) => name.slice(0, -3));
     const refused: string[] = [];
     for (const name of names) {
       // By mail or by key, and not by OAuth.
@@ -76,7 +86,12 @@ describe('services described for Auth.js', () => {
 });
 
 describe('a configuration is refused', () => {
-  const good: OAuthService = { name: 'calendar', server: { issuer: 'https://as.example' }, client: { id: 'app' }, lease };
+  const good: OAuthService = {
+    name: 'calendar',
+    server: { issuer: 'https://as.example' },
+    client: { id: 'app' },
+    lease,
+  };
   test.each<[string, object, RegExp]>([
     ['with a name that is a path', { name: '../calendar' }, /name/],
     ['with a name that holds a dot', { name: 'a.b' }, /name/],
@@ -98,7 +113,9 @@ describe('a configuration is refused', () => {
   });
 
   test('without a way to know who a browser is', () => {
-    expect(() => createOAuth({ store: memoryStore(), key, services: [], baseUrl: 'https://a.example' } as never)).toThrow(/identify/);
+    expect(() =>
+      createOAuth({ store: memoryStore(), key, services: [], baseUrl: 'https://a.example' } as never),
+    ).toThrow(/identify/);
   });
 });
 

@@ -27,7 +27,9 @@ describe('stored tokens', () => {
     world.pass(3_600_000);
     await lend(world.oauth);
     const secrets = world.server.tokenRequests.flatMap(({ parameters }) =>
-      ['code', 'code_verifier', 'refresh_token', 'subject_token', 'actor_token'].flatMap((name) => parameters.getAll(name)),
+      ['code', 'code_verifier', 'refresh_token', 'subject_token', 'actor_token'].flatMap((name) =>
+        parameters.getAll(name),
+      ),
     );
     expect(secrets.length).toBeGreaterThan(5);
     const text = await dump(world.store);
@@ -47,13 +49,17 @@ describe('stored tokens', () => {
     expect((await lend(world.oauth, ada)).token).toBeDefined();
   });
 
-  verifies(['CRD-5', 'CAP-8'], 'are gone when their user is erased, and of no use to one who comes back under the same name', async () => {
-    const sealer = createSealer({ masterKey: world.key, keys: world.store });
-    await world.store.eraseSubject('acme', sealer.pseudonym('acme', 'ada'), []);
-    expect((await lend(world.again())).consent).toBeDefined();
-    expect(await world.oauth.maintain('acme')).toEqual({ removed: 1 });
-    expect(await world.store.entries('acme', 'token')).toEqual([]);
-  });
+  verifies(
+    ['CRD-5', 'CAP-8'],
+    'are gone when their user is erased, and of no use to one who comes back under the same name',
+    async () => {
+      const sealer = createSealer({ masterKey: world.key, keys: world.store });
+      await world.store.eraseSubject('acme', sealer.pseudonym('acme', 'ada'), []);
+      expect((await lend(world.again())).consent).toBeDefined();
+      expect(await world.oauth.maintain('acme')).toEqual({ removed: 1 });
+      expect(await world.store.entries('acme', 'token')).toEqual([]);
+    },
+  );
 
   test('open under no other master key', async () => {
     await expect(lend(world.again({ key: randomBytes(32) }))).rejects.toThrow(/service calendar/);
@@ -125,7 +131,15 @@ describe('maintenance', () => {
     await world.visit(bob, consent);
     expect(await world.oauth.maintain('acme')).toEqual({ removed: 0 });
     world.pass(601_000);
-    await world.store.putEntry({ tenant: 'acme', kind: 'token', id: 'of-somebody-else', expected: undefined, value: 'x', now: 1, records: [] });
+    await world.store.putEntry({
+      tenant: 'acme',
+      kind: 'token',
+      id: 'of-somebody-else',
+      expected: undefined,
+      value: 'x',
+      now: 1,
+      records: [],
+    });
     expect(await world.oauth.maintain('acme')).toEqual({ removed: 1 });
     expect(await world.store.entries('acme', 'token')).toHaveLength(2);
   });

@@ -102,7 +102,8 @@ export async function startAuthorizationServer(options: TestServerOptions): Prom
     const parameters = new URLSearchParams(body);
     if (path === '/token/revocation') revoked.push(parameters.get('token') ?? '');
     response.once('finish', () => {
-      if (path === '/token') tokenRequests.push({ grant: parameters.get('grant_type') ?? '', parameters, status: response.statusCode });
+      if (path === '/token')
+        tokenRequests.push({ grant: parameters.get('grant_type') ?? '', parameters, status: response.statusCode });
     });
     if ((await intercept.get(path)?.(request, response, body)) === true) return;
     return callback(request, response);
@@ -171,20 +172,28 @@ function registerExchange(
   grants: Map<string, Set<string>>,
 ): void {
   const handler = async (ctx: KoaContextWithOIDC): Promise<void> => {
-    const { params, client } = ctx.oidc as unknown as { params: Record<string, string | undefined>; client: { clientId: string } };
+    const { params, client } = ctx.oidc as unknown as {
+      params: Record<string, string | undefined>;
+      client: { clientId: string };
+    };
     const { subject_token: subject = '', actor_token: actorToken = '', scope = '', resource } = params;
     const found = await provider.AccessToken.find(subject);
     if (found?.isValid !== true || found.clientId !== client.clientId) throw new errors.InvalidGrant('subject');
-    const { payload } = await jwtVerify(actorToken, createPublicKey(publicKey.export({ type: 'spki', format: 'pem' })), {
-      issuer: actorIssuer,
-      audience: issuer,
-      algorithms: ['ES256'],
-      requiredClaims: ['exp', 'sub'],
-    }).catch(() => {
+    const { payload } = await jwtVerify(
+      actorToken,
+      createPublicKey(publicKey.export({ type: 'spki', format: 'pem' })),
+      {
+        issuer: actorIssuer,
+        audience: issuer,
+        algorithms: ['ES256'],
+        requiredClaims: ['exp', 'sub'],
+      },
+    ).catch(() => {
       throw new errors.InvalidRequest('actor_token');
     });
     const have = new Set((found.scope ?? '').split(' '));
-    if (scope === '' || !scope.split(' ').every((each) => have.has(each))) throw new errors.InvalidScope('too much', scope);
+    if (scope === '' || !scope.split(' ').every((each) => have.has(each)))
+      throw new errors.InvalidScope('too much', scope);
     const given = options.exchangeGives?.(scope) ?? scope;
     const token = new provider.AccessToken({
       client: client as never,
@@ -203,7 +212,10 @@ function registerExchange(
     };
   };
   // This server ends everything of a grant with any token of it: what was exchanged has to end alone.
-  const ownGrant = async (subject: { accountId: string; clientId?: string | undefined }, scope: string): Promise<string> => {
+  const ownGrant = async (
+    subject: { accountId: string; clientId?: string | undefined },
+    scope: string,
+  ): Promise<string> => {
     const grant = new provider.Grant({ accountId: subject.accountId, clientId: subject.clientId ?? '' });
     grant.addOIDCScope(scope);
     const id = await grant.save();
@@ -247,7 +259,12 @@ async function interact(
   }
   const id = await grant.save();
   grants.set(accountId, (grants.get(accountId) ?? new Set()).add(id));
-  return provider.interactionFinished(request, response, { consent: { grantId: id } }, { mergeWithLastSubmission: true });
+  return provider.interactionFinished(
+    request,
+    response,
+    { consent: { grantId: id } },
+    { mergeWithLastSubmission: true },
+  );
 }
 
 /** The account withdraws its consent. */
@@ -311,7 +328,8 @@ function mapAdapter(): (name: string) => Adapter {
         entries.set(keyOf(id), { payload, until: Date.now() + (expiresIn ?? 86_400) * 1000 });
       },
       async findByUid(uid) {
-        return [...entries].find(([key, { payload }]) => key.startsWith(`${name}:`) && payload.uid === uid)?.[1].payload;
+        return [...entries].find(([key, { payload }]) => key.startsWith(`${name}:`) && payload.uid === uid)?.[1]
+          .payload;
       },
       findByUserCode: async () => undefined,
       async destroy(id) {

@@ -14,9 +14,16 @@ import {
   type PolicyDocument,
   type Store,
 } from '@countersign/core';
-import { actorTokens, createOAuth, type OAuth } from '../../src/index.ts';
-import { actorIssuer, clientId, clientSecret, visitor, type Introspection } from './authorization-server.ts';
-import { baseUrl, type Visitor } from './world.ts';
+import { actorTokens, createOAuth, type BrowserUser, type OAuth } from '../../src/index.ts';
+import {
+  actorIssuer,
+  clientId,
+  clientSecret,
+  visitor,
+  type Introspection,
+  type Visitor,
+} from './authorization-server.ts';
+import { baseUrl } from './world.ts';
 
 export const tenants = ['acme', 'globex', 'initech'] as const;
 const users = Array.from({ length: 20 }, (_, index) => `user-${index}`);
@@ -76,7 +83,11 @@ const policy: PolicyDocument = {
 };
 
 /** Lets all this happen, `width` operations at a time. */
-export async function live(installation: Installation, operations: readonly Operation[], width: number): Promise<Lived> {
+export async function live(
+  installation: Installation,
+  operations: readonly Operation[],
+  width: number,
+): Promise<Lived> {
   const { oauth, countersign } = open(installation);
   const server = visitor(installation.issuer);
   const counts = { completed: 0, consents: 0, failed: 0 };
@@ -87,10 +98,10 @@ export async function live(installation: Installation, operations: readonly Oper
     if (kind === 'disconnect') return void (await oauth.disconnect({ tenant, user, service: 'calendar' }));
     // A consent may be withdrawn again before it is used: three attempts are enough for nearly all.
     for (let attempt = 0; attempt < 3; attempt += 1) {
-      const outcome = await call(countersign, each, `${index}-${attempt}-${process.pid}`, server.introspect);
+      const outcome = await call(countersign, each, `${index}-${attempt}-${process.pid}`, server);
       if (outcome.status === 'consent_required') {
         counts.consents += 1;
-        await consent(oauth, server.consent, each, outcome.url);
+        await consent(oauth, server, each, outcome.url);
         continue;
       }
       if (outcome.status !== 'completed') {
@@ -134,7 +145,7 @@ function open({ store, key, issuer, signingKey }: Installation): { oauth: OAuth;
     allowLoopbackHttp: true,
     // On a busy machine a request may be slow, and one that was given up counts as a token used twice.
     timeoutMs: 20_000,
-    identify: (request) => JSON.parse(request.headers.get('x-user') ?? '') as Required<Visitor>,
+    identify: (request) => JSON.parse(request.headers.get('x-user') ?? '') as BrowserUser,
   });
   const timeouts = { credentialMs: 60_000 };
   const countersign = createCountersign({
@@ -151,25 +162,20 @@ async function call(
   countersign: Countersign,
   { tenant, user, agent }: Operation,
   id: string,
-  introspect: (token: string) => Promise<Introspection>,
+  server: Visitor,
 ): Promise<Outcome<Introspection>> {
   const gate = countersign.gate({ tenant, user, agent, run: `run-${user}` });
   const tool = { name: 'list', source: 'local' };
   return gate.execute({ tool, callId: `call-${id}`, step: id, origin: 'model', arguments: { id } }, async () =>
-    introspect(currentLease('calendar').secret.reveal()),
+    server.introspect(currentLease('calendar').secret.reveal()),
   );
 }
 
-async function consent(
-  oauth: OAuth,
-  browse: ReturnType<typeof visitor>['consent'],
-  { tenant, user }: Operation,
-  link: string,
-): Promise<void> {
+async function consent(oauth: OAuth, server: Visitor, { tenant, user }: Operation, link: string): Promise<void> {
   // Each consent in a session of its own, as a user with several tabs and machines has them.
   const headers = { 'x-user': JSON.stringify({ tenant, user, session: crypto.randomUUID() }) };
   const begun = await oauth.handle(new Request(link, { headers }));
-  const answer = await browse(begun.headers.get('location') ?? '', { account: `${tenant}-${user}` });
+  const answer = await server.consent(begun.headers.get('location') ?? '', { account: `${tenant}-${user}` });
   await oauth.handle(new Request(answer, { headers }));
 }
 

@@ -4,7 +4,14 @@
 import { randomBytes } from 'node:crypto';
 import { memoryStore, Secret, type LeaseRequest, type Store } from '@countersign/core';
 import { actorTokens, createOAuth, type OAuth, type OAuthOptions, type OAuthService } from '../../src/index.ts';
-import { actorIssuer, clientId, clientSecret, startAuthorizationServer, type Person, type TestServer } from './authorization-server.ts';
+import {
+  actorIssuer,
+  clientId,
+  clientSecret,
+  startAuthorizationServer,
+  type Person,
+  type TestServer,
+} from './authorization-server.ts';
 
 export const baseUrl = 'https://app.example/oauth';
 
@@ -44,7 +51,10 @@ export const bob = { tenant: 'acme', user: 'bob' };
 export async function createWorld(input: WorldOptions = {}): Promise<World> {
   const redirectUris = [`${baseUrl}/callback/calendar`, `${baseUrl}/callback/mail`];
   const { exchangeGives, store = memoryStore() } = input;
-  const server = await startAuthorizationServer({ redirectUris, ...(exchangeGives === undefined ? {} : { exchangeGives }) });
+  const server = await startAuthorizationServer({
+    redirectUris,
+    ...(exchangeGives === undefined ? {} : { exchangeGives }),
+  });
   const key = randomBytes(32);
   const connected: unknown[] = [];
   let offset = 0;
@@ -68,7 +78,8 @@ export async function createWorld(input: WorldOptions = {}): Promise<World> {
     });
   const oauth = again();
   const visit: World['visit'] = (who, address) => {
-    const headers = who === undefined ? {} : { 'x-user': JSON.stringify({ session: `session-of-${who.user}`, ...who }) };
+    const headers =
+      who === undefined ? {} : { 'x-user': JSON.stringify({ session: `session-of-${who.user}`, ...who }) };
     return oauth.handle(new Request(address, { headers }));
   };
   return {
