@@ -89,7 +89,8 @@ describe('public names', () => {
       "storeContract",
     ]
   `));
-  test('of what providers are built with', () => expect(names(providerKit)).toMatchInlineSnapshot(`
+  test('of what providers are built with', () =>
+    expect(names(providerKit)).toMatchInlineSnapshot(`
     [
       "createClock",
       "createRecorder",
@@ -100,7 +101,8 @@ describe('public names', () => {
       "within",
     ]
   `));
-  test('of the OAuth provider', () => expect(names(oauth)).toMatchInlineSnapshot(`
+  test('of the OAuth provider', () =>
+    expect(names(oauth)).toMatchInlineSnapshot(`
     [
       "actorTokens",
       "createOAuth",
