@@ -1,12 +1,14 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { problemsOf } from '../examples/demo/check.ts';
 import { frameworkNames } from '../examples/demo/frameworks/framework.ts';
 import type { CallRow, Summary } from '../examples/demo/report.ts';
+import { hasBao, withBao } from './support/bao.ts';
 import { part } from './support/parts.ts';
+import { withPostgres } from './support/postgres.ts';
 import { repositoryRoot } from './support/repository.ts';
 import { verifies } from './verifies.ts';
 
@@ -70,6 +72,18 @@ function leftovers(): readonly string[] {
   const processes = execFileSync('ps', ['-eo', 'pid,args', '-ww'], { encoding: 'utf8' }).split('\n');
   return processes.filter((line) => line.includes(temporary));
 }
+
+verifies(
+  ['CRD-2', 'CRD-3'],
+  'the Vault example leaves no role in the database',
+  async () => {
+    // The database server runs as a user of its own, below this folder.
+    chmodSync(temporary, 0o711);
+    const ran = await example('vault');
+    expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining('As promised') as string });
+  },
+  { using: hasBao ? withPostgres : withBao, timeout },
+);
 
 test(
   'the quickstart does what the README says',

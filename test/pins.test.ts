@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import * as agents from '@countersign/openai-agents';
 import * as aiSdk from '@countersign/ai-sdk';
+import * as aws from '@countersign/aws';
 import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
+import * as github from '@countersign/github';
 import * as langchain from '@countersign/langchain';
 import * as oauth from '@countersign/oauth';
 import * as providerKit from '@countersign/core/provider-kit';
+import * as vault from '@countersign/vault';
 
 /**
  * What users can see. A red pin does not forbid a change: it makes it a deliberate one, with an entry in the changelog.
@@ -51,7 +54,9 @@ describe('public names', () => {
         "currentLease",
         "definePolicy",
         "describeApproval",
+        "describeRule",
         "encryptedFileProvider",
+        "listInventory",
         "maxRisk",
         "memoryRevocationList",
         "memoryStore",
@@ -136,9 +141,36 @@ describe('public names', () => {
     [
       "CountersignCallbackHandler",
       "countersignMiddleware",
+      "guardAgent",
       "guardTool",
       "guardTools",
       "inventoryOf",
+      "recordAnswer",
+    ]
+  `));
+  test('of the Vault providers', () =>
+    expect(names(vault)).toMatchInlineSnapshot(`
+    [
+      "appRole",
+      "jwt",
+      "vaultConnection",
+      "vaultDynamicProvider",
+      "vaultKvProvider",
+    ]
+  `));
+  test('of the AWS providers', () =>
+    expect(names(aws)).toMatchInlineSnapshot(`
+    [
+      "awsCredentials",
+      "awsSecretsProvider",
+      "awsSessionProvider",
+    ]
+  `));
+  test('of the GitHub provider', () =>
+    expect(names(github)).toMatchInlineSnapshot(`
+    [
+      "fineGrainedTokenExpiry",
+      "githubAppProvider",
     ]
   `));
 });

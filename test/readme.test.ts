@@ -47,6 +47,14 @@ describe('README', () => {
   });
 });
 
+describe('docs/credentials.md', () => {
+  const embedded = embeddedIn('docs/credentials.md');
+  test('embeds its example', () => expect(embedded).toHaveLength(2));
+  test.each(embedded)('shows $reference as it runs', ({ reference, code }) => {
+    expect(code.trim()).toBe(sourceOf(reference).trim());
+  });
+});
+
 test.each(documents)('every link of %s leads to a file that is there', (document) => {
   const links = [...textOf(document).matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)].map(([, link = '']) => link);
   expect(links.filter((link) => !existsSync(join(repositoryRoot, dirname(document), link)))).toEqual([]);

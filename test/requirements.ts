@@ -131,8 +131,7 @@ const list = {
   'APR-1': {
     must: 'High risk waits for a person, medium is filed and runs later once, low runs; the policy of each level is printed.',
     kind: 'asked',
-    status: 'partial',
-    missing: 'the policy of each risk level is documented but not printed by a command',
+    status: 'built',
   },
   'APR-2': {
     must: 'A rejection, a time-out, silence, a crash or a lost message never approves.',
@@ -143,7 +142,8 @@ const list = {
     must: 'People are asked by Slack, e-mail, webhook, terminal and web inbox, several at once, and one decision settles all.',
     kind: 'asked',
     status: 'partial',
-    missing: 'terminal and HTTP endpoint; Slack, e-mail, webhook and the web inbox are missing',
+    missing:
+      'terminal, HTTP endpoint and the notifier that tells channels; Slack, e-mail, webhook and the web inbox are missing',
   },
   'APR-4': {
     must: 'An approval yields a single-use, expiring grant for exactly one call, checked again under the current policy when it is claimed.',
@@ -153,25 +153,24 @@ const list = {
   'APR-5': {
     must: "Approvals live in the server's store; what a framework carries only wakes a run up and proves nothing.",
     kind: 'beyond',
-    status: 'partial',
-    missing: 'in LangChain a call written into a checkpoint runs where it needs no approval',
+    status: 'built',
   },
   'APR-6': {
     must: 'Only authenticated, eligible approvers decide, with groups, quorum, escalation and delegation; opening a link decides nothing.',
     kind: 'beyond',
     status: 'partial',
-    missing: 'authentication, tenant and requester checks; groups, quorum, escalation and delegation are missing',
+    missing: 'a membership can be handed on for a time in the approver file only',
   },
   'APR-7': {
     must: 'Edited arguments pass schema and policy again under a new digest, and the audit keeps both versions.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'the adapters do not check edited arguments against the schema of a tool yet, so they deny them',
   },
   'APR-8': {
     must: 'The pause of each framework is used where there is one and survives a restart in another process, streaming included.',
     kind: 'asked',
-    status: 'partial',
-    missing: 'the inventory does not say yet which paths wait',
+    status: 'built',
   },
   'APR-9': {
     must: 'What the approver sees is what runs, with provenance, warnings about deceptive text and the difference from last time.',
@@ -183,8 +182,7 @@ const list = {
   'APR-10': {
     must: 'The outcome of every gate is recorded, also when it approved by itself.',
     kind: 'asked',
-    status: 'partial',
-    missing: 'shown through the AI SDK; the other adapters are still to show it',
+    status: 'built',
   },
   'APR-11': {
     must: 'The load that approvals put on people is measured, rubber-stamping included.',
@@ -195,13 +193,13 @@ const list = {
     must: 'Pending requests are capped per run and user, and chat and mail show redacted summaries.',
     kind: 'beyond',
     status: 'partial',
-    missing: 'capped per run; per user and redacted summaries in chat and mail are missing',
+    missing: 'caps per run and per user, and redacted notices; chat and mail that show them are missing',
   },
   'CRD-1': {
     must: 'Credentials come through one provider interface, and no code reads a raw secret around it.',
     kind: 'asked',
     status: 'partial',
-    missing: 'the interface and two providers; the lint rule against reading secrets around it is missing',
+    missing: 'the interface and its providers; the lint rule against reading secrets around it is missing',
   },
   'CRD-2': {
     must: 'A lease is issued just in time for one consumed grant, narrow and short, and is revoked after use and after a crash.',
@@ -212,13 +210,15 @@ const list = {
     must: 'Vault or OpenBao, AWS, an encrypted file and, in development only, an env file serve as back ends.',
     kind: 'asked',
     status: 'partial',
-    missing: 'encrypted file only; Vault, AWS and .env are missing',
+    missing:
+      'Vault and OpenBao (tested on OpenBao), AWS (on moto, which enforces no policy) and the encrypted file; .env is missing',
   },
   'CRD-4': {
     must: 'API keys are scoped per agent and service, expire with a warning, and spending limits are enforced.',
     kind: 'asked',
     status: 'partial',
-    missing: 'registered static keys with an expiry; GitHub and model keys are missing',
+    missing:
+      'static keys with an expiry, GitHub App tokens (on a stand-in) and fine-grained tokens; model keys with spending limits are missing',
   },
   'CRD-5': {
     must: "Users' OAuth tokens are obtained with consent, kept encrypted, refreshed once at a time, exchanged and revoked.",
@@ -234,7 +234,7 @@ const list = {
     must: 'A secret appears in no argument, prompt, message, result, error, span, record, log or child environment.',
     kind: 'asked',
     status: 'partial',
-    missing: 'the providers and adapters that exist; child processes are not covered',
+    missing: 'the providers and adapters that exist, errors of their clients included; child processes are not covered',
   },
   'CRD-8': {
     must: 'Tools find the credential in a per-call context or a fetch for allowed hosts, never in an argument.',
@@ -252,7 +252,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'identity checks leave no record of their own, and neither does a call that a framework answers because its tool is hidden',
+      'identity checks leave no record of their own, and neither does a call of a hidden tool in a realtime session of OpenAI Agents',
   },
   'AUD-2': {
     must: "Records appear as OpenTelemetry spans in the application's own trace and in the tools that teams run.",
@@ -298,13 +298,14 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'a call of a hidden tool is answered by the SDK and leaves no denial in the ledger; the frameworks own tests differ in two files',
+      'a call of a hidden tool in a realtime session leaves no denial in the ledger; nested deferred tools lose their pause when a state of the SDK 0.17 is restored',
   },
   'ADP-3': {
     must: 'Every path to a tool of LangChain is guarded, and what is not guarded is blocked and audited.',
     kind: 'asked',
     status: 'partial',
-    missing: 'provider tools that other middleware adds at run time are offered unseen',
+    missing:
+      'provider tools that middleware behind `countersignMiddleware` adds at run time are offered unseen; `guardAgent` sees them',
   },
   'ADP-4': {
     must: "One contract suite runs on all adapters and shows where a framework's own approval fails.",
@@ -314,14 +315,13 @@ const list = {
   'ADP-5': {
     must: 'Tools that are not governed are listed at start-up and refused when enforcing.',
     kind: 'beyond',
-    status: 'partial',
-    missing: 'adapters refuse what cannot be governed; nothing prints the inventory at start-up by itself yet',
+    status: 'built',
   },
   'ADP-6': {
     must: 'A denial reaches the model as a clean message and never crashes a run.',
     kind: 'beyond',
     status: 'partial',
-    missing: 'on OpenAI Agents a call of a hidden tool ends the run unless the Runner sets toolNotFoundBehavior',
+    missing: 'on OpenAI Agents the call of a computer that is not permitted ends the run',
   },
   'ADP-7': {
     must: 'The gate also stands in front of MCP servers, the Claude Agent SDK and Mastra.',

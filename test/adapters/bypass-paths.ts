@@ -133,7 +133,7 @@ export const bypassPaths: readonly BypassPath[] = [
     framework: 'openai-agents',
     path: '`tool.invoke` outside the runner',
     outcome: 'gated',
-    test: ['loop.test.ts', 'a guarded tool that is called outside the runner is refused'],
+    test: ['loop.test.ts', 'a guarded tool that is called outside the runner is decided on like any call'],
   },
   {
     framework: 'openai-agents',
@@ -210,7 +210,6 @@ export const bypassPaths: readonly BypassPath[] = [
     path: 'a state or checkpoint that was changed, or is resumed again',
     outcome: 'gated',
     test: ['resume.test.ts', 'arguments replaced in the state after a person saw them need another approval'],
-    note: 'what needs no approval runs: `invented-call`',
   },
   {
     framework: 'langchain',

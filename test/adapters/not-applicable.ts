@@ -44,13 +44,7 @@ export function whyNotApplicable(name: string, framework: Framework, column: Col
 }
 
 /** What the gate does not hold in a framework, measured all the same, and why it was decided to be so. */
-const accepted: readonly { readonly case: string; readonly framework: Framework; readonly reason: string }[] = [
-  {
-    case: 'invented-call',
-    framework: 'langchain',
-    reason: 'who can write checkpoints can have calls made that need no approval; see docs/decisions/0006',
-  },
-];
+const accepted: readonly { readonly case: string; readonly framework: Framework; readonly reason: string }[] = [];
 
 export function whyAccepted(name: string, framework: Framework): string | undefined {
   return accepted.find((entry) => entry.case === name && entry.framework === framework)?.reason;

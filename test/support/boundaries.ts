@@ -47,5 +47,8 @@ export const forbiddenInCore: string[] = [
   'langchain/*',
   '@langchain/*',
   '@modelcontextprotocol/*',
+  'node-vault',
+  '@aws-sdk/*',
+  '@octokit/*',
   '@countersign/*',
 ];

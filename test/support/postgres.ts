@@ -22,6 +22,8 @@ export const withPostgres: Register = part(
   'neither in PATH nor under /usr/lib/postgresql',
 );
 
+export const hasPostgres = binaries !== undefined;
+
 export async function startPostgres(): Promise<Postgres> {
   if (binaries === undefined) throw new Error('no PostgreSQL server on this machine');
   const directory = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
@@ -71,7 +73,7 @@ function serverUser(): { readonly uid: number; readonly gid: number } | undefine
   return { uid: id('-u'), gid: id('-g') };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
   const { port } = probe.address() as AddressInfo;

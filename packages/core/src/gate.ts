@@ -4,9 +4,11 @@
  *     call → identify → authorize → approve → claim → lease → execute → record
  * @module
  */
+import { editedCall } from './approve/edited-call.ts';
 import { approve, approved, fileApproval } from './approve/review.ts';
+import { recordAsked, requireAsked, type AskedResult } from './authorize/asked-calls.ts';
 import { authorize, raised, recordSeen, redecide } from './authorize/authorize-call.ts';
-import type { CheckResult, Outcome, ToolCall } from './call.ts';
+import type { AskedCall, CheckResult, Outcome, ToolCall } from './call.ts';
 import { claim } from './execute/claim.ts';
 import type { Decoder } from './execute/codec.ts';
 import { confirmClaim } from './execute/confirm-claim.ts';
@@ -35,6 +37,11 @@ export interface Gate {
    * evaluating the same call again under the same policy adds no record.
    */
   check(call: ToolCall, options?: CheckOptions): Promise<CheckResult>;
+  /**
+   * Writes down that a model asked for these calls; decides nothing. Names each answer of the model by a `step` of its own.
+   * @throws StoreError when it is not durable, ArgumentsError for a call without id, name or plain arguments
+   */
+  recordAsked(calls: readonly AskedCall[]): Promise<AskedResult>;
   /** Runs `body` once, if the call is authorized, approved, claimed and leased. Never rejects: a throw of the body is `failed`. */
   execute<Result>(call: ToolCall, body: Body<Result>, options?: ExecuteOptions<Result>): Promise<Outcome<Result>>;
   /** As `execute`, for a body that yields. Yields nothing unless the body runs; returns the outcome, whose result is the last value. */
@@ -55,6 +62,7 @@ export function createGate(runtime: Runtime, principal: Principal, run: string):
     principal,
     run,
     check: (call, options) => check(identify, call, options),
+    recordAsked: async (calls) => recordAsked(await identify(), calls),
     async execute(call, body, options = {}) {
       const admitted = await admit(identify, call, options as AdmitOptions);
       return 'stopped' in admitted ? (admitted.stopped.outcome as Outcome<never>) : runBody(admitted, body, options);
@@ -78,7 +86,9 @@ export function createGate(runtime: Runtime, principal: Principal, run: string):
   return Object.freeze(gate);
 }
 
-type AdmitOptions = Pick<ExecuteOptions<unknown>, 'wait' | 'signal'> & { readonly codec?: Decoder };
+type AdmitOptions = Pick<ExecuteOptions<unknown>, 'wait' | 'signal' | 'validate' | 'asked'> & {
+  readonly codec?: Decoder;
+};
 type Identify = () => Promise<GateContext>;
 
 /** From a framework's call to one that may run now. Whatever goes wrong on the way ends in a recorded stop. */
@@ -93,6 +103,7 @@ async function admit(
     context = await identify();
     prepared = prepareCall(context, call);
     if (options.signal?.aborted === true) throw denied('call_aborted', { callKey: prepared.facts.key });
+    if (options.asked !== undefined) await requireAsked(context, options.asked, prepared.facts.key);
     return await admitPrepared(context, prepared, options);
   } catch (error) {
     const stopped = asStop(error, prepared?.facts.key);
@@ -109,26 +120,33 @@ export async function admitApproved(
   context: GateContext,
   call: PreparedCall,
   approval: StoredApproval,
-  codec: Decoder | undefined,
+  options: AdmitOptions,
 ): Promise<Leased> {
-  const granted = approved(context, call, approval);
-  const claimed = await claim(context, call, await redecide(context, call, granted), granted, codec);
+  return admitGranted(context, call, approved(context, call, approval), options);
+}
+
+/** From a person's yes to a call that may run: with the arguments that the person saw, decided on once more. */
+async function admitGranted(
+  context: GateContext,
+  call: PreparedCall,
+  approval: StoredApproval,
+  options: AdmitOptions,
+): Promise<Leased> {
+  const seen = await editedCall(context, call, approval, options.validate);
+  const claimed = await claim(context, seen, await redecide(context, seen, approval), approval, options.codec);
   if (claimed === 'needs_review') throw denied('earlier_outcome_unknown', { callKey: call.facts.key });
-  return leaseForCall(await confirmClaim(claimed));
+  return leaseForCall(await confirmClaim(claimed), options.signal);
 }
 
 /** The pipeline. Each stage throws a `Stop` to end the call. */
 async function admitPrepared(context: GateContext, call: PreparedCall, options: AdmitOptions): Promise<Leased> {
   const decision = await authorize(context, call);
-  const approval = decision.verdict === 'review' ? await approve(context, call, decision, options) : undefined;
-  const current = approval === undefined ? decision : await redecide(context, call, approval);
-  const claimed = await claim(context, call, current, approval, options.codec);
+  if (decision.verdict === 'review') {
+    return admitGranted(context, call, await approve(context, call, decision, options), options);
+  }
+  const claimed = await claim(context, call, decision, undefined, options.codec);
   if (claimed !== 'needs_review') return leaseForCall(await confirmClaim(claimed), options.signal);
-
-  const second = await approve(context, call, raised(decision), options);
-  const reclaimed = await claim(context, call, await redecide(context, call, second), second, options.codec);
-  if (reclaimed === 'needs_review') throw denied('earlier_outcome_unknown', { callKey: call.facts.key });
-  return leaseForCall(await confirmClaim(reclaimed), options.signal);
+  return admitGranted(context, call, await approve(context, call, raised(decision), options), options);
 }
 
 async function check(identify: Identify, call: ToolCall, options: CheckOptions = {}): Promise<CheckResult> {

@@ -21,6 +21,11 @@ export interface GuardOptions {
    * false: the call is answered as pending.
    */
   readonly wait?: boolean;
+  /**
+   * Run calls that come out of the state of a graph although no answer of a model is on record for them: whoever can write
+   * input messages or checkpoints can then have calls made that need no approval. Default false: they are denied.
+   */
+  readonly allowUnrecordedCalls?: boolean;
 }
 
 /** The guarded kind of a tool: the tool's own type, except that `runnable.asTool()` becomes a structured tool. */
@@ -68,6 +73,7 @@ function guardBody(tool: ToolWithBody, source: ToolGateSource, options: GuardOpt
     identity,
     artifact: tool.responseFormat === 'content_and_artifact',
     wait: options.wait === true,
+    unrecorded: options.allowUnrecordedCalls === true,
     run: (args, runManager, config) => tool._call(args, runManager, config),
   };
   const run = async (args: unknown, runManager?: CallbackManagerForToolRun, config?: ToolConfig): Promise<unknown> =>

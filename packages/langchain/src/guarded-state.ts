@@ -11,6 +11,8 @@ export interface Frame {
   readonly step: string;
   /** The id that the framework's config carries for this call, and hands down to whatever the body invokes with it. */
   readonly configCallId: string | undefined;
+  /** The task of a graph that it runs in. */
+  readonly attempt: object | undefined;
 }
 
 /** Where the middleware keeps a pause that another middleware might swallow. */

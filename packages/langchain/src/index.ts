@@ -4,6 +4,9 @@
  */
 export { guardTool, guardTools } from './guard-tools.ts';
 export type { Guarded, GuardOptions } from './guard-tools.ts';
+export { guardAgent } from './guard-agent.ts';
+export type { AgentOptions } from './guard-agent.ts';
+export { recordAnswer } from './recorded-answers.ts';
 export { countersignMiddleware } from './middleware.ts';
 export type { MiddlewareOptions } from './middleware.ts';
 export { CountersignCallbackHandler } from './callback-handler.ts';

@@ -1,18 +1,19 @@
 /**
- * For `createAgent`: guards whatever reaches its tool node, offers only what is permitted, and keeps the treatment of
- * errors that agents without such middleware have.
+ * For `createAgent`: writes down what the model asked for, guards whatever reaches the tool node, offers only what is
+ * permitted, and keeps the treatment of errors that agents without such middleware have.
  * @module
  */
-import { CountersignError, resolveGate, ToolNotGovernable } from '@countersign/core';
+import { CountersignError, resolveGate, ToolNotGovernable, type Gate } from '@countersign/core';
 import { getContextVariable, registerConfigureHook, setContextVariable } from '@langchain/core/context';
 import { ToolMessage } from '@langchain/core/messages';
-import { isGraphBubbleUp } from '@langchain/langgraph';
+import { Command, isCommand, isGraphBubbleUp } from '@langchain/langgraph';
 import { createMiddleware, MiddlewareError, ToolInvocationError, type AgentMiddleware } from 'langchain';
 import { ReplacedToolHandler } from './callback-handler.ts';
 import { refuseGarbled, withGarbledCalls } from './garbled-calls.ts';
 import { guardTool, type GuardOptions } from './guard-tools.ts';
 import { langchainState, type PauseSlot } from './guarded-state.ts';
-import { textOf, type ToolGateSource } from './tool-context.ts';
+import { keepAskedCall, recordFor } from './recorded-answers.ts';
+import { toolContext, type ToolConfig, type ToolGateSource } from './tool-context.ts';
 import { kindOf, serverToolName, type AnyTool } from './tool-kind.ts';
 
 export interface MiddlewareOptions extends GuardOptions {
@@ -22,39 +23,51 @@ export interface MiddlewareOptions extends GuardOptions {
    */
   readonly allowServerTools?: readonly string[];
   /**
-   * What an error of a tool becomes. `message` (default): what an agent without tool middleware makes of it, a message to
-   * the model. `throw`: what an agent with other tool middleware makes of it, the end of the run.
+   * What an error of a tool becomes. `message`: what an agent without tool middleware makes of it, a message to the
+   * model. `throw`: what an agent with other tool middleware makes of it, the end of the run. Default: `message`, and
+   * for `guardAgent` what the agent would do without it.
    */
   readonly toolErrors?: 'message' | 'throw';
 }
 
+type Hooks = Required<Pick<AgentMiddleware, 'wrapModelCall' | 'wrapToolCall'>>;
+
 /**
  * First in `middleware` it sees what the others make of a pause: a retry would take it for an error. Last it sees the
  * tools, arguments and offers as the others left them. Wherever it is, a raw tool that comes in behind it is not run.
+ * `guardAgent` is at both ends.
  */
 export function countersignMiddleware(source: ToolGateSource, options: MiddlewareOptions = {}): AgentMiddleware {
-  const guardedTools = new WeakMap<object, AnyTool>();
-  const guard = (tool: AnyTool): AnyTool => {
-    const guarded = guardedTools.get(tool) ?? guardTool(tool, source, options);
-    guardedTools.set(tool, guarded);
-    return guarded;
-  };
+  const outer = outerHooks(source, options);
+  const inner = innerHooks(source, options);
   return createMiddleware({
     name: 'Countersign',
+    wrapModelCall: async (request, handler) =>
+      outer.wrapModelCall(request, (given) => inner.wrapModelCall(given as typeof request, handler as never) as never),
+    wrapToolCall: async (request, handler) =>
+      outer.wrapToolCall(request, (given) => inner.wrapToolCall(given, handler as never) as never),
+  }) as AgentMiddleware;
+}
+
+/** What has to be around all other middleware. */
+export function outerHooks(source: ToolGateSource, options: MiddlewareOptions): Hooks {
+  return {
     async wrapModelCall(request, handler) {
-      const tools = await offered(request.tools, source, options, request.runtime);
-      return withGarbledCalls(await handler({ ...request, tools }));
+      const config = request.runtime as ToolConfig;
+      const given = await Promise.resolve(handler(request)).catch(throwCause);
+      // Middleware in between answered by a command, which LangChain has: handed on, it would be carried out twice.
+      if (isCommand(given)) return new Command({});
+      const answer = withGarbledCalls(given);
+      const gate = options.allowUnrecordedCalls === true ? undefined : await gateFor(source, config);
+      return gate === undefined ? answer : recordFor(gate, answer, config);
     },
     async wrapToolCall(request, handler) {
+      keepAskedCall(request.toolCall.id, request.runtime as ToolConfig);
       const refusal = refuseGarbled(request.state.messages, request.toolCall);
       if (refusal !== undefined) return refusal;
       const slot: PauseSlot = {};
       try {
-        const tool = request.tool === undefined ? undefined : guard(request.tool);
-        const answer = await langchainState().pause.run(slot, async () => {
-          watchForReplacedTools();
-          return handler({ ...request, tool } as typeof request);
-        });
+        const answer = await langchainState().pause.run(slot, async () => handler(request));
         if (slot.signal !== undefined) throw slot.signal;
         return answer;
       } catch (error) {
@@ -63,24 +76,48 @@ export function countersignMiddleware(source: ToolGateSource, options: Middlewar
         return errorMessage(error, request.toolCall);
       }
     },
-  }) as AgentMiddleware;
+  };
 }
 
-async function offered(
+/** LangChain wraps what a middleware throws, once for each around it: with this one, as often as without. */
+function throwCause(error: unknown): never {
+  throw MiddlewareError.isInstance(error) && error.cause instanceof Error ? error.cause : error;
+}
+
+/** What has to be inside all other middleware. */
+export function innerHooks(source: ToolGateSource, options: MiddlewareOptions): Hooks {
+  const guardedTools = new WeakMap<object, AnyTool>();
+  const guard = (tool: AnyTool): AnyTool => {
+    const guarded = guardedTools.get(tool) ?? guardTool(tool, source, options);
+    guardedTools.set(tool, guarded);
+    return guarded;
+  };
+  return {
+    async wrapModelCall(request, handler) {
+      const gate = await gateFor(source, request.runtime as ToolConfig);
+      return handler({ ...request, tools: offered(request.tools, gate, options) });
+    },
+    async wrapToolCall(request, handler) {
+      const tool = request.tool === undefined ? undefined : guard(request.tool);
+      // In a context of its own, which ends with this call.
+      const { pause } = langchainState();
+      return pause.run(pause.getStore(), async () => {
+        watchForReplacedTools();
+        return handler({ ...request, tool } as typeof request);
+      });
+    },
+  };
+}
+
+function gateFor(source: ToolGateSource, config: ToolConfig): Promise<Gate | undefined> {
+  return resolveGate(source, toolContext(config, undefined));
+}
+
+function offered(
   tools: readonly AnyTool[],
-  source: ToolGateSource,
+  gate: Gate | undefined,
   { allowServerTools = [] }: MiddlewareOptions,
-  runtime: object,
-): Promise<AnyTool[]> {
-  const { context, configurable = {} } = runtime as { context?: unknown; configurable?: Record<string, unknown> };
-  const threadId = textOf(configurable['thread_id']);
-  const gate = await resolveGate(source, {
-    configurable,
-    context,
-    threadId,
-    toolName: undefined,
-    toolCallId: undefined,
-  });
+): AnyTool[] {
   const permitted = new Set(gate?.permittedTools() ?? []);
   return tools.filter((tool) => {
     if (kindOf(tool) !== 'server') return permitted.has(String((tool as { name?: unknown }).name));

@@ -4,8 +4,9 @@
  * @module
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { plainCodec } from '@countersign/core';
+import { plainCodec, type AskedCall, type ToolCall } from '@countersign/core';
 import { langchainState, type Frame } from './guarded-state.ts';
+import { askedCallOf, attemptOf } from './recorded-answers.ts';
 import { textOf, type ToolConfig } from './tool-context.ts';
 
 export interface Place {
@@ -14,6 +15,10 @@ export interface Place {
   readonly callId: string | undefined;
   /** Whether `interrupt()` can pause the graph here. */
   readonly pausable: boolean;
+  /** `resume`: it came out of the state of a graph, and no answer of a model is there that it could be from. */
+  readonly origin: ToolCall['origin'];
+  /** The call that the state holds. It runs only if a model is on record for it. */
+  readonly asked: AskedCall | undefined;
   /** To be told when the body threw: asked again in this attempt of the task, it is a retry and a call of its own. */
   failed(): void;
 }
@@ -21,28 +26,49 @@ export interface Place {
 interface GraphConfigurable {
   readonly thread_id?: unknown;
   readonly checkpoint_ns?: unknown;
-  /** One object for each attempt of a task; LangGraph counts interrupts in it. */
-  readonly __pregel_scratchpad?: object;
   readonly __pregel_checkpointer?: unknown;
 }
 
-export function placeOfCall(toolName: string, args: unknown, config: ToolConfig | undefined): Place {
+/** @param anyState take calls from a state on trust */
+export function placeOfCall(toolName: string, args: unknown, config: ToolConfig | undefined, anyState: boolean): Place {
   const configurable: GraphConfigurable = config?.configurable ?? {};
-  const attempt = configurable.__pregel_scratchpad;
+  const attempt = attemptOf(config);
   const inGraph = attempt !== undefined && typeof configurable.checkpoint_ns === 'string';
   const frame = langchainState().frame.getStore();
   const attempted = inGraph ? attempt : frame;
-  const callId = callIdOf(toolName, args, config, attempted, frame, inGraph);
-  const where = inGraph ? [configurable.thread_id ?? null, configurable.checkpoint_ns] : [];
-  const place = ['countersign/langchain/step/1', ...where, ...(frame === undefined ? [] : ['in', frame.step])];
+  const own = ownCall(toolName, config, frame);
+  const callId = callIdOf(toolName, args, config, attempted, own, inGraph);
+  // What the body of a guarded tool asks for itself, in the same task, is in nobody's state.
+  const inBody = frame !== undefined && frame.attempt === attempt;
+  const fromState = inGraph && !inBody && !anyState;
+  // Also where the tool is another than the one called: middleware put it there, or the one called handed its config on.
+  const asked = fromState ? askedCallOf(textOf(config?.toolCall?.id), config) : undefined;
+  const where = inGraph && !inBody ? [configurable.thread_id ?? null, configurable.checkpoint_ns] : [];
+  const place =
+    asked === undefined
+      ? ['countersign/langchain/step/1', ...where, ...(frame === undefined ? [] : ['in', frame.step])]
+      : ['countersign/langchain/step/2', asked.step];
   const failure = `failed ${toolName} ${callId ?? ''}`;
   const failures = attempted === undefined ? 0 : countOf(attempted, failure);
   return {
     step: digest(failures === 0 ? place : [...place, 'retry', failures]),
     callId,
     pausable: inGraph && Boolean(configurable.__pregel_checkpointer),
+    origin: fromState && own?.id !== undefined && asked === undefined ? 'resume' : 'model',
+    asked,
     failed: () => void (attempted === undefined || increment(attempted, failure)),
   };
+}
+
+/** A config handed on by the tool or node around this one still carries that one's call. */
+function ownCall(
+  toolName: string,
+  config: ToolConfig | undefined,
+  frame: Frame | undefined,
+): { readonly id: string | undefined } | undefined {
+  const call = config?.toolCall;
+  const id = textOf(call?.id);
+  return call?.name === toolName && (frame === undefined || frame.configCallId !== id) ? { id } : undefined;
 }
 
 function callIdOf(
@@ -50,17 +76,13 @@ function callIdOf(
   args: unknown,
   config: ToolConfig | undefined,
   attempt: object | undefined,
-  frame: Frame | undefined,
+  own: { readonly id: string | undefined } | undefined,
   inGraph: boolean,
 ): string | undefined {
-  const call = config?.toolCall;
-  const id = textOf(call?.id);
-  // A config handed on by the tool or node around this one still carries that one's call.
-  const own = call?.name === toolName && (frame === undefined || frame.configCallId !== id);
-  if (own && id !== undefined) return id;
-  if (own && inGraph) return undefined;
+  if (own?.id !== undefined) return own.id;
+  if (own !== undefined && inGraph) return undefined;
   if (attempt === undefined) return randomUUID();
-  const same = digest([toolName, id ?? null, textOfArguments(args)]);
+  const same = digest([toolName, textOf(config?.toolCall?.id) ?? null, textOfArguments(args)]);
   // Equal calls of one attempt are told apart by their order, and each finds itself again when the task runs again.
   return `direct:${same}:${increment(attempt, same)}`;
 }

@@ -15,6 +15,7 @@ import { interrupt, isGraphBubbleUp, isGraphInterrupt } from '@langchain/langgra
 import { answerOf, refuseUnidentified, refuseWithoutId, type Asker } from './answer.ts';
 import { langchainState, type Frame } from './guarded-state.ts';
 import { placeOfCall, type Place } from './place-of-call.ts';
+import { attemptOf } from './recorded-answers.ts';
 import { resultCodec } from './result-codec.ts';
 import { textOf, toolContext, type ToolConfig, type ToolGateSource } from './tool-context.ts';
 
@@ -24,6 +25,8 @@ export interface GuardedBody {
   readonly artifact: boolean;
   /** Wait in process for a blocking approval where no graph can pause. */
   readonly wait: boolean;
+  /** Run calls that no model is on record for. */
+  readonly unrecorded: boolean;
   run(args: unknown, runManager: CallbackManagerForToolRun | undefined, config: ToolConfig | undefined): unknown;
 }
 
@@ -59,9 +62,10 @@ export async function runGuarded(
   const asker: Asker = { toolName: tool.name, toolCallId: textOf(config?.toolCall?.id), artifact: body.artifact };
   const gate = await resolveGate(body.source, toolContext(config, tool.name));
   if (gate === undefined) return refuseUnidentified(asker);
-  const place = placeOfCall(tool.name, args, config);
+  const place = placeOfCall(tool.name, args, config, body.unrecorded);
   if (place.callId === undefined) return refuseWithoutId(asker);
-  const call: ToolCall = { tool, callId: place.callId, step: place.step, origin: 'model', arguments: args };
+  const { callId, step, origin } = place;
+  const call: ToolCall = { tool, callId, step, origin, arguments: args };
   const outcome = await execute(gate, call, place, body, runManager, config);
   // LangChain's own way to end an aborted call.
   if (outcome.status === 'denied' && outcome.reason === 'call_aborted') config?.signal?.throwIfAborted();
@@ -79,11 +83,16 @@ async function execute(
   runManager: RunManager,
   config: ToolConfig | undefined,
 ): Promise<Outcome> {
-  const frame: Frame = { step: `${place.step} ${call.callId}`, configCallId: textOf(config?.toolCall?.id) };
+  const frame: Frame = {
+    step: `${place.step} ${call.callId}`,
+    configCallId: textOf(config?.toolCall?.id),
+    attempt: attemptOf(config),
+  };
   const stream = gate.stream<Part>(call, (copy) => partsOf(body, copy, runManager, config, frame), {
     codec: partCodec,
     isSuspension: isGraphInterrupt,
     signal: config?.signal,
+    asked: place.asked,
     wait: body.wait && !place.pausable,
   });
   for (;;) {

@@ -23,7 +23,7 @@ export type ToolGateSource = GateSource<ToolContext>;
 /** The config that reaches a tool inside a graph carries the graph's context too. */
 export type ToolConfig = ToolRunnableConfig & { readonly context?: unknown };
 
-export function toolContext(config: ToolConfig | undefined, toolName: string): ToolContext {
+export function toolContext(config: ToolConfig | undefined, toolName: string | undefined): ToolContext {
   const configurable: Record<string, unknown> = config?.configurable ?? {};
   return {
     configurable,

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { currentLease, Secret, type CredentialProvider } from '@countersign/core';
 import { scriptedModel, type ScriptedModel, type ScriptedTurn } from '../../../test/support/scripted-model.ts';
 import { verifies } from '../../../test/verifies.ts';
-import { countersignMiddleware, CountersignCallbackHandler, guardTools } from '../src/index.ts';
+import { countersignMiddleware, CountersignCallbackHandler, guardAgent, guardTools } from '../src/index.ts';
 import { fixture, thread } from './support/fixture.ts';
 import { interrupts, results, ScriptedChat, toolbox, type Toolbox } from './support/tools.ts';
 
@@ -46,7 +46,7 @@ const everyKind: ScriptedTurn = {
 };
 const named = ['read', 'send', 'wipe', 'nuke', 'note', 'unmapped', 'bounded'];
 
-for (const shape of ['guarded tools', 'middleware'] as const) {
+for (const shape of ['guardAgent', 'middleware'] as const) {
   for (const streaming of [false, true]) {
     verifies(
       ['ADP-3', 'ADP-6', 'APR-8', 'APR-1'],
@@ -71,7 +71,7 @@ for (const shape of ['guarded tools', 'middleware'] as const) {
                 middleware: [countersignMiddleware(f.source)],
                 checkpointer: new MemorySaver(),
               })
-            : createAgent({ model, tools: guardTools(raw, f.source), checkpointer: new MemorySaver() });
+            : createAgent(guardAgent({ model, tools: raw, checkpointer: new MemorySaver() }, f.source));
         const config = thread();
         const run = async (input: Parameters<typeof agent.invoke>[0]): Promise<{ messages: BaseMessage[] }> => {
           if (!streaming) return agent.invoke(input, config);
@@ -233,7 +233,11 @@ describe('behaviour that is kept', () => {
       const native = withoutStack(await agentWith(failing().list('read'), [], calls).invoke(ask, thread()));
       expect(native[0]).toBe('c_0_0 error Error: out of paper\n Please fix your mistakes.');
       expect(
-        withoutStack(await agentWith(guardTools(failing().list('read'), f.source), [], calls).invoke(ask, thread())),
+        withoutStack(
+          await createAgent(
+            guardAgent({ model: new ScriptedChat(calls), tools: failing().list('read') }, f.source),
+          ).invoke(ask, thread()),
+        ),
       ).toEqual(native);
       expect(
         withoutStack(

@@ -1,12 +1,12 @@
 import { HumanMessage, type BaseMessage } from '@langchain/core/messages';
 import { tool, type StructuredTool } from '@langchain/core/tools';
 import { Command, MemorySaver } from '@langchain/langgraph';
-import { createDeepAgent } from 'deepagents';
+import { createDeepAgent, GENERAL_PURPOSE_SUBAGENT } from 'deepagents';
 import { createAgent } from 'langchain';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { verifies } from '../../../test/verifies.ts';
-import { countersignMiddleware, CountersignCallbackHandler, guardTools } from '../src/index.ts';
+import { countersignMiddleware, CountersignCallbackHandler, guardAgent, guardTools } from '../src/index.ts';
 import { fixture, thread } from './support/fixture.ts';
 import { interrupts, results, ScriptedChat, toolbox } from './support/tools.ts';
 
@@ -56,6 +56,8 @@ describe('sub-agents', () => {
       const agent = createDeepAgent({
         model: delegating(),
         tools: guardTools(box.list('send'), f.source),
+        middleware: [countersignMiddleware(f.source)] as never,
+        subagents: [{ ...GENERAL_PURPOSE_SUBAGENT, middleware: [countersignMiddleware(f.source)] as never }],
         checkpointer: new MemorySaver(),
       });
       const config = thread();
@@ -86,6 +88,7 @@ describe('sub-agents', () => {
         model: delegating(),
         tools: guardTools(box.list('send'), f.source),
         middleware: middleware as never,
+        subagents: [{ ...GENERAL_PURPOSE_SUBAGENT, middleware: middleware as never }],
         checkpointer: new MemorySaver(),
       });
       const config = thread();
@@ -124,13 +127,13 @@ describe('sub-agents', () => {
     const f = fixture();
     const box = toolbox();
     const entered: string[] = [];
-    const inner = createAgent({
-      model: new ScriptedChat([
-        { name: 'read', args: { x: 1 } },
-        { name: 'send', args: { x: 2 } },
-      ]),
-      tools: guardTools(box.list('read', 'send'), f.source),
-    });
+    const calls = [
+      { name: 'read', args: { x: 1 } },
+      { name: 'send', args: { x: 2 } },
+    ];
+    const inner = createAgent(
+      guardAgent({ model: new ScriptedChat(calls), tools: box.list('read', 'send') }, f.source),
+    );
     const task = tool(
       async (_input, config) => {
         entered.push('task');
@@ -139,11 +142,12 @@ describe('sub-agents', () => {
       },
       { name: 'task', description: 'd', schema: z.object({}) },
     ) as unknown as StructuredTool;
-    const outer = createAgent({
-      model: new ScriptedChat([{ name: 'task' }]),
-      tools: guardTools([task as never], f.source),
-      checkpointer: new MemorySaver(),
-    });
+    const outer = createAgent(
+      guardAgent(
+        { model: new ScriptedChat([{ name: 'task' }]), tools: [task], checkpointer: new MemorySaver() },
+        f.source,
+      ),
+    );
     const config = thread();
     expect(interrupts(await outer.invoke(ask, config))).toHaveLength(1);
     await f.decideAll('approve');

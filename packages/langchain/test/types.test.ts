@@ -5,7 +5,7 @@ import { tool, type DynamicStructuredTool, type DynamicTool } from '@langchain/c
 import { createAgent, createMiddleware, type ToolCall } from 'langchain';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { countersignMiddleware, guardTool, guardTools } from '../src/index.ts';
+import { countersignMiddleware, guardAgent, guardTool, guardTools } from '../src/index.ts';
 import { ScriptedChat } from './support/tools.ts';
 
 type Equal<Left, Right> =
@@ -53,7 +53,7 @@ test('runnable.asTool() becomes a structured tool', () => {
   expect(made.name).toBe('x');
 });
 
-test('an agent keeps the types of its state with the middleware in front', () => {
+test('an agent keeps the types of its state with the middleware in front, and at both ends', () => {
   const counts = createMiddleware({ name: 'Counts', stateSchema: z.object({ count: z.number().default(0) }) });
   const make = () =>
     createAgent({
@@ -61,6 +61,11 @@ test('an agent keeps the types of its state with the middleware in front', () =>
       tools: guardTools([add], source),
       middleware: [countersignMiddleware(source), counts],
     });
+  const ends = () =>
+    createAgent(guardAgent({ model: new ScriptedChat([]), tools: [add], middleware: [counts] }, source));
+  type Ends = Awaited<ReturnType<ReturnType<typeof ends>['invoke']>>;
+  holds<Equal<Ends['count'], number>>();
+  holds<Equal<keyof Ends, keyof Native>>();
   const native = () => createAgent({ model: new ScriptedChat([]), tools: [add], middleware: [counts] });
   type State = Awaited<ReturnType<ReturnType<typeof make>['invoke']>>;
   type Native = Awaited<ReturnType<ReturnType<typeof native>['invoke']>>;
@@ -73,7 +78,7 @@ test('an agent keeps the types of its state with the middleware in front', () =>
       'typed'
     >
   >();
-  expect([make, native] satisfies unknown as unknown[]).toHaveLength(2);
+  expect([make, ends, native] satisfies unknown as unknown[]).toHaveLength(3);
 });
 
 export type Unused = ToolMessage | ToolCall;

@@ -2,7 +2,7 @@
  * The execute stage: enters the body once, with its private arguments, inside the ambient context of the call.
  * @module
  */
-import type { Outcome } from '../call.ts';
+import type { AskedCall, Outcome } from '../call.ts';
 import type { Leased } from '../lease/lease-for-call.ts';
 import { traced } from '../gate-context.ts';
 import type { ToolSpan } from '../record/telemetry.ts';
@@ -15,12 +15,21 @@ export type Body<Result> = (args: unknown) => Result | PromiseLike<Result>;
 
 export type StreamBody<Value> = (args: unknown) => AsyncIterable<Value>;
 
+export type Validate = (args: unknown) => void | PromiseLike<void>;
+
 export interface ExecuteOptions<Result> {
   /** How the result is kept for being asked again. Default: plain JSON. */
   readonly codec?: ResultCodec<Result>;
   /** Wait in process for a blocking approval, instead of answering `pending`. */
   readonly wait?: boolean;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Checks arguments that an approver edited against the tool's schema, and throws when they do not fit. Without it an
+   * edited call is denied.
+   */
+  readonly validate?: Validate;
+  /** Where the call comes from: without a record of it by `gate.recordAsked` the call is denied. */
+  readonly asked?: AskedCall | undefined;
   /** Recognises a throw of the body that means "paused": an orchestrating tool without leases may be entered again. */
   readonly isSuspension?: (error: unknown) => boolean;
 }

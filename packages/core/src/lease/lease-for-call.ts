@@ -125,10 +125,12 @@ async function revokeLeases(
 ): Promise<{ readonly leases: readonly string[]; readonly records: readonly RecordDraft[] }> {
   const { closed, failed } = await claimed.context.runtime.leases.revoke(leases, claimed.call.facts.tenant);
   const failures = new Map(failed.map(({ id, error }) => [id, error.message]));
-  const records = leases.map(({ lease, residualUntil }) => {
+  const records = leases.map(({ lease, residualUntil, revocable }) => {
     const failure = failures.get(lease.id);
-    const ended = residualUntil === undefined ? 'revoked' : 'lapsed';
-    return credentialDraft(claimed, lease, failure === undefined ? ended : 'revoke_failed', residualUntil, failure);
+    if (failure !== undefined) return credentialDraft(claimed, lease, 'revoke_failed', residualUntil, failure);
+    // What was revoked is over, however long it could have lived.
+    const left = revocable ? undefined : residualUntil;
+    return credentialDraft(claimed, lease, left === undefined ? 'revoked' : 'lapsed', left);
   });
   return { leases: closed, records };
 }

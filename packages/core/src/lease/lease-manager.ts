@@ -29,6 +29,8 @@ export interface IssuedLease {
   readonly credentialId: string;
   /** Until when the credential may work after the lease has ended, in milliseconds since the epoch. To be recorded. */
   readonly residualUntil?: number;
+  /** Whether ending the lease ends the credential, however long it could have lived. */
+  readonly revocable: boolean;
 }
 
 /** `open`: lease ids whose credential may still exist, for the sweeper; the other plans are closed. */
@@ -225,6 +227,7 @@ function toAttempt(planned: PlannedLease, provider: CredentialProvider, answer: 
     plan: planned,
     lease: { id: planned.id, service: planned.service, secret, expiresAt },
     credentialId,
+    revocable: provider.revocable,
     ...(residual ? { residualUntil: checked.expiresAt } : {}),
   };
   return { status: 'issued', issued };

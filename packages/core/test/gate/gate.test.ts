@@ -166,6 +166,7 @@ describe('denials', () => {
       'execute',
       'permittedTools',
       'principal',
+      'recordAsked',
       'run',
       'stream',
     ]);
@@ -301,7 +302,6 @@ describe('an authorizer that is not well', () => {
     idempotent: false,
     orchestrates: false,
     retain: 'run',
-    approvalTtlMs: 60_000,
     credentials: [],
   };
   const bare = { verdict: 'allow', capability: 'a:b', risk: 'low', reasons: [], policyVersion: '1', ruleDigest: 'd' };
