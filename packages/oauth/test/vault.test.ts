@@ -117,6 +117,19 @@ describe('with the access token itself', () => {
     await direct.close();
   });
 
+  verifies('CRD-5', 'a wider token, moved in the store to the place of a narrower one, opens nothing', async () => {
+    const direct = await createWorld({ service: { lease: { mode: 'direct', maxLifetimeMs: 3_600_000 } } });
+    await connect(direct, ada, { scope: { scopes: ['calendar:read', 'calendar:write'] } });
+    const [wide] = await direct.store.entries('acme', 'token');
+    await connect(direct);
+    const narrow = (await direct.store.entries('acme', 'token')).find(({ id }) => id !== wide?.id);
+    if (wide === undefined || narrow === undefined) throw new Error('two sets of scopes are connected');
+    const change = { expected: narrow.version, value: wide.value, now: 1, records: [] };
+    await direct.store.putEntry({ tenant: 'acme', kind: 'token', id: narrow.id, ...change });
+    await expect(lend(direct.oauth)).rejects.toThrow(/belongs elsewhere/);
+    await direct.close();
+  });
+
   test('one that lives longer than declared is refused', async () => {
     const direct = await createWorld({ service: { lease: { mode: 'direct', maxLifetimeMs: 60_000 } } });
     await connect(direct);
