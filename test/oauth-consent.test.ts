@@ -2,7 +2,7 @@
 import { Agent } from '@openai/agents';
 import { ConsentRequired, createCountersign, currentLease, definePolicy, type Gate } from '@countersign/core';
 import { guardTools as guardForAiSdk } from '@countersign/ai-sdk';
-import { guardTools as guardForLangChain } from '@countersign/langchain';
+import { guardAgent as guardLangChain } from '@countersign/langchain';
 import { guardAgent } from '@countersign/openai-agents';
 import { HumanMessage } from '@langchain/core/messages';
 import { Command, MemorySaver } from '@langchain/langgraph';
@@ -66,11 +66,8 @@ verifies(
   async () => {
     const box = toolbox(whose);
     const model = new ScriptedChat([{ name: 'read', args: { x: 1 } }]);
-    const agent = createAgent({
-      model,
-      tools: guardForLangChain(box.list('read'), gate),
-      checkpointer: new MemorySaver(),
-    });
+    const options = { model, tools: box.list('read'), checkpointer: new MemorySaver() };
+    const agent = createAgent(guardLangChain(options, gate));
     const config = { configurable: { thread_id: 'run-1' } };
     const paused = await agent.invoke({ messages: [new HumanMessage('go')] }, config);
     const [interrupt] = interrupts(paused);
