@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -7,13 +7,17 @@ import { TracerProvider } from '@opentelemetry/sdk-trace';
 import { benchDecision } from './decision.ts';
 import { benchGuardedCall } from './guarded-call.ts';
 import { benchInFramework } from './in-framework.ts';
+import { benchLedger } from './ledger.ts';
 import { benchPowerLoss } from './power-loss.ts';
+import { benchScrub } from './scrub.ts';
 
 const sections = {
   decision: benchDecision,
   call: benchGuardedCall,
   framework: benchInFramework,
   power: benchPowerLoss,
+  scrub: benchScrub,
+  ledger: benchLedger,
 };
 
 const quick = process.argv.includes('--quick');

@@ -1,8 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { matchesGlob } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { driverFiles, forbiddenInCore, pureNodeModules, stageFiles } from './support/boundaries.ts';
+import {
+  driverFiles,
+  environmentReaders,
+  forbiddenInCore,
+  pureNodeModules,
+  secretReaders,
+  stageFiles,
+} from './support/boundaries.ts';
 import { filesOfRepository, repositoryRoot } from './support/repository.ts';
+import { verifies } from './verifies.ts';
 
 const files = filesOfRepository();
 const coreSources = files.filter((file) => /^packages\/core\/src\/.*\.ts$/.test(file));
@@ -66,6 +74,32 @@ function forbiddenImportsIn(file: string, source: string): string[] {
     .map((name) => `${file} imports ${name}`);
 }
 
+/** Comments and the texts of messages may speak of it; code may not. */
+function codeOf(source: string): string {
+  return source.replaceAll(/\/\*[\s\S]*?\*\/|(?<![:'"`\\])\/\/.*$/gm, '');
+}
+
+/** Each line where code that is not listed reads a secret, or the environment. */
+function readersIn(file: string, source: string): string[] {
+  const listed = (files: Record<string, string>): boolean => Object.keys(files).some((glob) => matchesGlob(file, glob));
+  return codeOf(source)
+    .split('\n')
+    .flatMap((line, index) => [
+      ...(/\breveal\b/.test(line) && !listed(secretReaders) ? [`reveal: ${file}:${index + 1}`] : []),
+      ...(/\bprocess\b[^;]*\benv\b|from 'node:process'/.test(line) && !listed(environmentReaders)
+        ? [`environment: ${file}:${index + 1}`]
+        : []),
+    ]);
+}
+
+verifies('CRD-1', 'no code reads a raw secret around the provider interface, nor one from the environment', () => {
+  expect(sources.flatMap((file) => readersIn(file, textOf(file)))).toEqual([]);
+  const core = Object.keys(secretReaders).filter((file) => !file.includes('{'));
+  // Who is listed and reads none any more goes from the list.
+  expect(core.filter((file) => !/\breveal\b/.test(codeOf(textOf(file))))).toEqual([]);
+  expect(Object.keys(environmentReaders).filter((file) => !codeOf(textOf(file)).includes('process.env'))).toEqual([]);
+});
+
 test('no file names a registry host, a path of a machine or an issue number', () => {
   const text = files.filter((file) => !/\.(?:png|jpe?g|gif|ico|webp|woff2?|pdf|wasm|gz)$/.test(file));
   expect(text.flatMap((file) => forbiddenWordsIn(file, textOf(file)))).toEqual([]);
@@ -107,6 +141,20 @@ describe('the rules see', () => {
     ['a module of Node', `import fs from 'node:fs';`],
   ])('%s that is forbidden', (_, source) => {
     expect(forbiddenImportsIn('packages/core/src/gate.ts', source)).toHaveLength(1);
+  });
+
+  test.each([
+    'const value = lease.secret.reveal();',
+    'const value = lease.secret?.reveal?.();',
+    "const value = secret['reveal']();",
+    'const { reveal } = Secret.prototype;',
+    "Reflect.get(secret, 'reveal').call(secret);",
+    'const token = process.env.TOKEN;',
+    "const token = process['env']['TOKEN'];",
+    'const { env } = process; const { env: all } = globalThis.process; process.stdout, env;',
+  ])('a secret that is read around the interface: %s', (source) => {
+    expect(readersIn('packages/core/src/gate.ts', source)).toHaveLength(1);
+    expect(readersIn('packages/core/src/gate.ts', `// ${source}`)).toEqual([]);
   });
 
   test('which file may import what', () => {

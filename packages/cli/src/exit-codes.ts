@@ -7,7 +7,7 @@ import { CountersignError, type ErrorCode } from '@countersign/core';
 
 export const exitCodes = {
   ok: 0,
-  /** A check found something: the ledger does not verify, the policy is refused. */
+  /** A check found something, or what was ordered did not happen: a policy is refused, a credential stays valid. */
   failed: 1,
   usage: 2,
   /** A service, store or file that is not there or does not answer. */
@@ -38,6 +38,7 @@ const exitOf: Readonly<Partial<Record<ErrorCode, ExitName>>> = {
   ERR_CONFIGURATION: 'usage',
   ERR_IDENTIFIER: 'usage',
   ERR_STORE: 'unreachable',
+  ERR_LEASE: 'failed',
   ERR_KEY: 'refused',
   ERR_APPROVER: 'refused',
   ERR_APPROVAL_NOT_FOUND: 'refused',

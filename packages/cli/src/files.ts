@@ -16,8 +16,12 @@ export function requireFile(kind: string, path: string): string {
 }
 
 /** Runs `task` on the store, and closes it whatever happens. */
-export async function withStore<Result>(path: string, task: (store: Store) => Promise<Result>): Promise<Result> {
-  const store = sqliteStore({ path: requireFile('store', path) });
+export async function withStore<Result>(
+  path: string,
+  task: (store: Store) => Promise<Result>,
+  options: { readonly durability?: 'power' } = {},
+): Promise<Result> {
+  const store = sqliteStore({ path: requireFile('store', path), ...options });
   try {
     return await task(store);
   } finally {

@@ -50,7 +50,7 @@ export function queryOf({ tenant, user, agent, run, tool, decision, since, until
   return { tenant, ...(Object.fromEntries(given) as Partial<LedgerQuery>) };
 }
 
-function timeOf(text: string): number {
+export function timeOf(text: string): number {
   const time = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(time)) return time;
   throw new InvalidArgumentError('Expected a time such as 2026-01-31 or 2026-01-31T12:00:00Z.');

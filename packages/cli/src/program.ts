@@ -9,10 +9,20 @@ import { listCommand } from './commands/approvals-list.ts';
 import { rejectCommand } from './commands/approvals-reject.ts';
 import { reviewCommand } from './commands/approvals-review.ts';
 import { showCommand } from './commands/approvals-show.ts';
+import { keyCommand } from './commands/audit-key.ts';
+import { proveCommand, verifyProofCommand } from './commands/audit-prove.ts';
+import { archiveCommand, pruneCommand } from './commands/audit-retention.ts';
+import { sealCommand } from './commands/audit-seal.ts';
+import { statsCommand } from './commands/audit-stats.ts';
 import { exportCommand } from './commands/audit-export.ts';
 import { headsCommand } from './commands/audit-heads.ts';
 import { queryCommand } from './commands/audit-query.ts';
 import { verifyCommand } from './commands/audit-verify.ts';
+import { listCredentialsCommand } from './commands/credentials-list.ts';
+import { revokeCommand } from './commands/credentials-revoke.ts';
+import { rotateCommand } from './commands/credentials-rotate.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { holdCommand, holdsCommand, releaseCommand } from './commands/hold.ts';
 import { checkCommand } from './commands/policy-check.ts';
 import { showPolicyCommand } from './commands/policy-show.ts';
 import { printable } from './output.ts';
@@ -27,17 +37,26 @@ export function createProgram(): Command {
     });
   const groups = {
     approvals: [listCommand, showCommand, editCommand, approveCommand, rejectCommand, reviewCommand],
-    audit: [queryCommand, verifyCommand, exportCommand, headsCommand],
+    audit: [
+      ...[queryCommand, statsCommand, exportCommand],
+      ...[keyCommand, sealCommand, verifyCommand, headsCommand, proveCommand, verifyProofCommand],
+      ...[archiveCommand, pruneCommand],
+    ],
+    hold: [holdCommand, releaseCommand, holdsCommand],
+    credentials: [listCredentialsCommand, rotateCommand, revokeCommand],
     policy: [checkCommand, showPolicyCommand],
   };
   const descriptions: Readonly<Record<keyof typeof groups, string>> = {
     approvals: 'see and decide what waits for a person',
-    audit: 'read and verify the ledger',
+    audit: 'read, seal and verify the ledger',
+    hold: 'stop a tenant, a user or an agent at once',
+    credentials: 'see, rotate and revoke credentials',
     policy: 'check and show a policy file',
   };
   for (const name of Object.keys(groups) as (keyof typeof groups)[]) {
     const group = program.command(name).description(descriptions[name]);
     for (const add of groups[name]) add(group);
   }
+  doctorCommand(program);
   return program;
 }

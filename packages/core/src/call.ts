@@ -3,6 +3,9 @@
  * @module
  */
 import type { ApprovalRule } from './approve/approval-rule.ts';
+import type { BudgetRule } from './lease/budget.ts';
+import type { FetchRule } from './lease/lease-fetch.ts';
+import type { RedactionRules } from './record/redaction-rules.ts';
 
 /** Ordered: `low` < `medium` < `high`. Whatever is not known is `high`. */
 export type Risk = 'low' | 'medium' | 'high';
@@ -72,6 +75,7 @@ export type ReasonCode =
   | 'approval_consumed'
   | 'too_many_pending'
   | 'held'
+  | 'budget_exceeded'
   | 'credential_unavailable'
   | 'ledger_unavailable';
 
@@ -92,6 +96,8 @@ export interface ToolRule {
   /** How approvals are decided, by the risk of the call. Default: any approver of the tenant, within 15 minutes. */
   readonly approval?: Readonly<Record<'medium' | 'high', ApprovalRule>>;
   readonly credentials: readonly CredentialRequest[];
+  /** Which arguments are hidden in records and spans. */
+  readonly redact?: RedactionRules;
 }
 
 /** A credential that the policy attaches to a tool. */
@@ -103,6 +109,10 @@ export interface CredentialRequest {
   readonly ttlMs: number;
   /** Accepts a credential that cannot be revoked, or that its provider lets live longer than 15 minutes. */
   readonly acceptResidual?: boolean;
+  /** The body gets no secret, only a `fetch` that adds it for these origins. */
+  readonly fetch?: FetchRule;
+  /** What calls with it may cost. */
+  readonly budget?: BudgetRule;
 }
 
 /** The outcome of authorization. Pure: the same call under the same policy gives an equal decision. */

@@ -13,18 +13,24 @@ import { ConfigurationError, PrincipalError } from './errors.ts';
 import { plainCodec } from './execute/codec.ts';
 import { replayOutcome } from './execute/outcome.ts';
 import { createGate, type Gate } from './gate.ts';
+import { createHolds, type Holds } from './holds.ts';
 import { inventory, type Inventory, type InventoryTool } from './identify/inventory.ts';
 import { createPrincipal, ownerOf, requireId, type Principal, type PrincipalInput } from './identify/principal.ts';
 import { isGate, withinScope } from './identify/scope.ts';
+import { createBudgets } from './lease/budget.ts';
+import { createCredentials, type Credentials } from './lease/credentials.ts';
 import { createLeases } from './lease/lease-manager.ts';
 import { keyBytes } from './key-bytes.ts';
 import type { CredentialProvider } from './lease/lease.ts';
+import type { RotationOptions } from './lease/rotation.ts';
 import { maintain, type Maintained } from './maintain.ts';
 import type { PrincipalOwner } from './process-state.ts';
 import { createClock } from './record/clock.ts';
 import { createLedger, type Ledger } from './record/ledger.ts';
+import { recordRefusal } from './record/record-refusal.ts';
 import { createRecorder } from './record/recorder.ts';
 import { createSealer } from './record/sealing.ts';
+import { createUnrunCalls } from './record/unrun-calls.ts';
 import { createTelemetry, type TelemetryOptions } from './record/telemetry.ts';
 import type { Runtime } from './runtime.ts';
 import { boundedStore, inTime } from './store/bounded-store.ts';
@@ -36,6 +42,8 @@ export interface CountersignOptions {
   readonly audit: AuditOptions;
   /** Sources of credentials. A tool whose policy entry names a service that none of them serves is denied. */
   readonly credentials?: readonly CredentialProvider[];
+  /** Long-lived credentials behind those services that are to be replaced in time. */
+  readonly rotation?: RotationOptions;
   /** Without it nothing can be approved: every review is a denial. */
   readonly approvals?: ApprovalOptions;
   /** Asked on every call whether the user is active; without it the policy's own users decide. */
@@ -73,7 +81,7 @@ export interface TimeoutOptions {
   readonly settleMs?: number;
 }
 
-export interface Countersign {
+export interface Countersign extends Holds {
   /** Makes the opaque object that stands for who is behind a call. Do this after your own authentication. */
   principal(input: PrincipalInput): Principal;
   /** A new run id: one conversation, kept by you across requests. */
@@ -92,8 +100,9 @@ export interface Countersign {
   inbox(input: InboxInput): Promise<readonly InboxEntry[]>;
   /** Which of these tools the policy governs in a tenant, and which it does not. */
   inventory(tenant: string, tools: readonly InventoryTool[]): Inventory;
+  readonly credentials: Credentials;
   readonly ledger: Ledger;
-  /** Expires approvals and sweeps leases; run it by a timer or cron. Nothing depends on it for safety. */
+  /** Expires approvals, sweeps leases and rotates credentials; run it by a timer or cron. Nothing depends on it for safety. */
   maintain(): Promise<Maintained>;
   close(): Promise<void>;
 }
@@ -118,25 +127,30 @@ export function createCountersign(options: CountersignOptions): Countersign {
   requireOptions(options);
   const { store } = options;
   const runtime = createRuntime(options);
+  const credentials = createCredentials(runtime, options.rotation);
   const gates = new WeakMap<object, Gate>();
   const newRun = (): string => `run_${randomBytes(16).toString('base64url')}`;
   const owner: PrincipalOwner = {
+    pseudonymOf: ({ tenant, user }) => runtime.sealer.pseudonym(tenant, user),
     gateFor(principal) {
       const gate = gates.get(principal) ?? createGate(runtime, principal as Principal, newRun());
       gates.set(principal, gate);
       return gate;
     },
   };
+  const principalOf = (input: PrincipalInput): Principal =>
+    recordRefusal(runtime, input, () => createPrincipal(input, owner));
   const gateOf: Countersign['gate'] = (input) => {
-    const principal = 'principal' in input ? input.principal : createPrincipal(input, owner);
-    if (ownerOf(principal) !== owner)
+    const principal = 'principal' in input ? input.principal : principalOf(input);
+    return recordRefusal(runtime, principal, () => {
+      if (ownerOf(principal) === owner) return createGate(runtime, principal, requireId('run', input.run));
       throw new PrincipalError('a gate needs a principal made by countersign.principal()');
-    return createGate(runtime, principal, requireId('run', input.run));
+    });
   };
-  const ledger = createLedger({ store, sealer: runtime.sealer, recorder: runtime.recorder });
+  const ledger = createLedger(runtime);
 
   return {
-    principal: (input) => createPrincipal(input, owner),
+    principal: principalOf,
     newRun,
     gate: gateOf,
     within(scope, task) {
@@ -147,9 +161,14 @@ export function createCountersign(options: CountersignOptions): Countersign {
     worker: (workerOptions) => createWorker(runtime, owner, workerOptions),
     inbox: (input) => readInbox(runtime, input),
     inventory: (tenant, tools) => inventory(options.policy, tenant, tools),
+    credentials,
     ledger,
-    maintain: () => maintain(runtime),
-    close: () => store.close(),
+    ...createHolds(runtime),
+    maintain: () => maintain(runtime, credentials),
+    async close() {
+      await runtime.unrun.flush();
+      await store.close();
+    },
   };
 }
 
@@ -180,6 +199,7 @@ function createRuntime(options: CountersignOptions): Runtime {
     clock,
     asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
     leases: createLeases({ providers, clock: () => clock.now(), timeoutMs: credentialTimeoutMs }),
+    budgets: createBudgets({ store, clock: () => clock.now() }),
     providers,
     credentialTimeoutMs,
     telemetry: createTelemetry(audit.telemetry),
@@ -190,6 +210,7 @@ function createRuntime(options: CountersignOptions): Runtime {
       waitMs: timeouts.approvalMs ?? 300_000,
     },
     live: new Set(),
+    unrun: createUnrunCalls(),
     settleWaitMs: timeouts.settleMs ?? 2_000,
     ready() {
       // A store that is down now may be up for the next call: only success is remembered.

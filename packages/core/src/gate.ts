@@ -7,7 +7,7 @@
 import { editedCall } from './approve/edited-call.ts';
 import { approve, approved, fileApproval } from './approve/review.ts';
 import { recordAsked, requireAsked, type AskedResult } from './authorize/asked-calls.ts';
-import { authorize, raised, recordSeen, redecide } from './authorize/authorize-call.ts';
+import { authorize, noteSeen, raised, redecide } from './authorize/authorize-call.ts';
 import type { AskedCall, CheckResult, Outcome, ToolCall } from './call.ts';
 import { claim } from './execute/claim.ts';
 import type { Decoder } from './execute/codec.ts';
@@ -157,7 +157,7 @@ async function check(identify: Identify, call: ToolCall, options: CheckOptions =
     prepared = prepareCall(context, call);
     const decision = await authorize(context, prepared);
     if (decision.verdict !== 'review') {
-      if (options.pauses === true) await recordSeen(context, prepared, decision);
+      await noteSeen(context, prepared, decision, options.pauses === true);
       return { decision, message: messageFor('permitted') };
     }
     const approval = await fileApproval(context, prepared, decision);

@@ -86,19 +86,42 @@ export type { ApprovalRuns, RunnableTool, RunnableTools } from './approve/run-ap
 export type { Worker, WorkerOptions } from './approve/worker.ts';
 
 export { Secret } from './lease/secret.ts';
-export { currentCall, currentLease } from './lease/ambient.ts';
+export { currentCall, currentLease, leaseFetch, reportSpend } from './lease/ambient.ts';
+export type { LeaseFetch } from './lease/lease-fetch.ts';
 export type { CurrentCall } from './lease/ambient.ts';
-export { encryptedFileProvider, registerSecret, removeSecret, sealSecretsFile } from './lease/encrypted-file.ts';
+export { encryptedFileProvider } from './lease/encrypted-file.ts';
+export type { EncryptedFileProviderOptions, KeyIssuer } from './lease/encrypted-file.ts';
+export { registerSecret, rekeySecretsFile, removeSecret, sealSecretsFile } from './lease/secrets-file.ts';
+export type { EncryptedFileOptions } from './lease/secrets-file.ts';
+export type { RegisteredSecret } from './lease/static-secret.ts';
+export { envFileProvider } from './lease/env-file.ts';
+export type { EnvFileProviderOptions } from './lease/env-file.ts';
+export type { CredentialOrder, Credentials, CredentialsView } from './lease/credentials.ts';
+export type { RevokeAllInput, RevokeAllResult } from './lease/revoke-all.ts';
+export type { RotationOptions, RotationResult, RotationView } from './lease/rotation.ts';
+export type { RotatedCredential } from './lease/rotation-state.ts';
+export type { RotationSchedule, RotationScheduleOptions } from './lease/rotation-schedule.ts';
+export { credentialChain } from './lease/credential-chain.ts';
+export { keepLogin } from './lease/login.ts';
+export type { KeptLogin, Login, LoginOptions } from './lease/login.ts';
 export { memoryRevocationList, tokenMinter } from './lease/token-minter.ts';
 export type { RevocationList, TokenMinterOptions } from './lease/token-minter.ts';
 export { verifyMintedToken } from './lease/verify-minted-token.ts';
 export type { MintedTokenClaims, VerifyMintedTokenInput } from './lease/verify-minted-token.ts';
-export type { EncryptedFileProviderOptions, RegisteredSecret } from './lease/encrypted-file.ts';
 export type { KeyFileOptions } from './key-file.ts';
 export type { Maintained } from './maintain.ts';
 export type { StoredApproval } from './store/store.ts';
 export { createKeyFile, readKeyFile, readPrivateFile } from './key-file.ts';
-export type { Consent, Credential, CredentialProvider, Lease, LeaseRequest } from './lease/lease.ts';
+export type {
+  Consent,
+  Credential,
+  CredentialProvider,
+  Lease,
+  LeaseRequest,
+  RetireRequest,
+  RotateRequest,
+  Rotation,
+} from './lease/lease.ts';
 
 export { argumentsDigest } from './execute/arguments-digest.ts';
 export { notPermitted } from './messages.ts';
@@ -110,11 +133,25 @@ export type { Body, ExecuteOptions, StreamBody } from './execute/run-body.ts';
 
 export { memoryStore } from './store/memory.ts';
 export type { Store } from './store/store.ts';
-export type { Ledger, LedgerQuery } from './record/ledger.ts';
-export { openLedger } from './record/open-ledger.ts';
+export type { Hold, HoldRequest, Holds, HoldTarget } from './holds.ts';
+export type { ArchivePlace, Ledger, LedgerQuery } from './record/ledger.ts';
+export { fileWitness } from './record/notary/file-witness.ts';
+export { createNotary } from './record/notary/notary.ts';
+export type { Notary, NotaryOptions, Sealed } from './record/notary/notary.ts';
+export { createNoteSigner } from './record/notary/note-signer.ts';
+export { findRecord, proveRecord, verifyProof } from './record/notary/proof.ts';
+export type { ProvenRecord } from './record/notary/proof.ts';
+export { formatVerifierKey, parseVerifierKey } from './record/notary/signed-note.ts';
+export type { NoteSigner, NoteVerifier } from './record/notary/signed-note.ts';
+export type { Witness } from './record/notary/witness.ts';
+export { ocsfEvent } from './record/ocsf.ts';
+export type { LedgerStats } from './record/stats.ts';
+export { openHolds, openLedger } from './record/open-ledger.ts';
 export type { OpenLedgerOptions } from './record/open-ledger.ts';
 export type { OpenedRecord } from './record/open-record.ts';
 export type { ChainHead } from './record/record.ts';
 export { verifyLedger } from './record/verify.ts';
 export type { Verification, VerifyOptions } from './record/verify.ts';
+export { findLiteralSecrets, namesSecret } from './record/secret-forms.ts';
+export type { LiteralSecret } from './record/secret-forms.ts';
 export type { TelemetryOptions } from './record/telemetry.ts';

@@ -1,9 +1,10 @@
 /**
- * What a timer or cron does for the store: expire approvals and sweep leases. Nothing depends on it for safety.
+ * What a timer or cron does: expire approvals, sweep leases, rotate credentials. Nothing depends on it for safety.
  * @module
  */
 import { approvalEvent } from './approve/approval-record.ts';
-import { handleContext } from './lease/lease-for-call.ts';
+import type { Credentials } from './lease/credentials.ts';
+import { handleContext, openHandle } from './lease/lease-handle.ts';
 import { sweepLeases } from './lease/sweeper.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -12,17 +13,22 @@ export interface Maintained {
   readonly closedLeases: number;
   /** Leases whose provider could not revoke them; they are tried again next time. */
   readonly openLeases: number;
+  readonly rotatedCredentials: number;
+  /** Credentials whose rotation failed; the old ones stay in use, and it is tried again next time. */
+  readonly failedRotations: number;
 }
 
 const batch = 200;
 
-export async function maintain(runtime: Runtime): Promise<Maintained> {
+export async function maintain(runtime: Runtime, credentials: Pick<Credentials, 'rotateDue'>): Promise<Maintained> {
   await runtime.ready();
+  await runtime.unrun.flush();
   const expiredApprovals = await expireApprovals(runtime);
   const { revoked, lapsed, failed } = await sweepLeases({
     store: runtime.store,
     providers: runtime.providers,
-    open: (tenant, handle, lease) => runtime.sealer.tenant(tenant).open(handle, handleContext(lease)),
+    open: (tenant, handle, lease) =>
+      openHandle(runtime.sealer.tenant(tenant).open(handle, handleContext(lease))).credentialId,
     draft: (lease, event) =>
       runtime.recorder.draft(
         {
@@ -38,7 +44,14 @@ export async function maintain(runtime: Runtime): Promise<Maintained> {
     now: runtime.clock.now(),
     timeoutMs: runtime.credentialTimeoutMs,
   });
-  return { expiredApprovals, closedLeases: revoked + lapsed, openLeases: failed.length };
+  const rotations = await credentials.rotateDue();
+  return {
+    expiredApprovals,
+    closedLeases: revoked + lapsed,
+    openLeases: failed.length,
+    rotatedCredentials: rotations.filter(({ status }) => status === 'rotated').length,
+    failedRotations: rotations.filter(({ status }) => status === 'failed').length,
+  };
 }
 
 async function expireApprovals({ store, sealer, recorder, clock }: Runtime): Promise<number> {

@@ -40,6 +40,7 @@ const messages: Readonly<Record<ReasonCode, string>> = {
   approval_consumed: 'The approval of this call was used before, so it was not run again.',
   too_many_pending: 'Too many calls of this run wait for approval, so this one was not filed.',
   held: notPermitted,
+  budget_exceeded: 'The budget for calls like this one is used up, so it was not run. Do not retry it.',
   credential_unavailable: 'The credential for this call could not be obtained, so it was not run.',
   ledger_unavailable: notNow,
 };

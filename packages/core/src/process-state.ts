@@ -7,6 +7,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 /** The instance that made a principal, as other copies of this module see it. */
 export interface PrincipalOwner {
   gateFor(principal: object): object;
+  /** Of its user, as it stands in the store. */
+  pseudonymOf(principal: { readonly tenant: string; readonly user: string }): string;
 }
 
 interface ProcessState {

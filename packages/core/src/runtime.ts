@@ -4,12 +4,14 @@
  */
 import type { VoteVerifier } from './approve/votes.ts';
 import type { Asked } from './authorize/ask.ts';
+import type { Budgets } from './lease/budget.ts';
 import type { CredentialProvider } from './lease/lease.ts';
 import type { Leases } from './lease/lease-manager.ts';
 import type { Clock } from './record/clock.ts';
 import type { Recorder } from './record/recorder.ts';
 import type { Sealer } from './record/sealing.ts';
 import type { Telemetry } from './record/telemetry.ts';
+import type { UnrunCalls } from './record/unrun-calls.ts';
 import type { Store } from './store/store.ts';
 
 export interface Runtime {
@@ -21,12 +23,15 @@ export interface Runtime {
   readonly clock: Clock;
   readonly asked: Asked;
   readonly leases: Leases;
+  readonly budgets: Budgets;
   readonly providers: readonly CredentialProvider[];
   readonly credentialTimeoutMs: number;
   readonly telemetry: Telemetry;
   readonly approvals: ApprovalRuntime | undefined;
   /** Call keys whose body is running in this process. */
   readonly live: Set<string>;
+  /** Permitted calls that nobody has claimed yet. */
+  readonly unrun: UnrunCalls;
   /** How long a second evaluation of a running call waits for its outcome, in milliseconds. */
   readonly settleWaitMs: number;
   /** Settles once: the clock was set from the store. */

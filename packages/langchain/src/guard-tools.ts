@@ -12,6 +12,7 @@ import { runGuarded, type GuardedBody } from './run-guarded.ts';
 import type { ToolConfig, ToolGateSource } from './tool-context.ts';
 import { identifyTool } from './tool-identity.ts';
 import { isRunnableTool, isStructured, serverToolName, type AnyTool, type ToolWithBody } from './tool-kind.ts';
+import { validateEdited } from './validate-edited.ts';
 
 export interface GuardOptions {
   /** Where the tools come from, as the policy names it: `local` (default), or `mcp:<server>` for tools of an MCP server. */
@@ -74,6 +75,7 @@ function guardBody(tool: ToolWithBody, source: ToolGateSource, options: GuardOpt
     artifact: tool.responseFormat === 'content_and_artifact',
     wait: options.wait === true,
     unrecorded: options.allowUnrecordedCalls === true,
+    validate: validateEdited(tool),
     run: (args, runManager, config) => tool._call(args, runManager, config),
   };
   const run = async (args: unknown, runManager?: CallbackManagerForToolRun, config?: ToolConfig): Promise<unknown> =>
@@ -85,6 +87,7 @@ function guardBody(tool: ToolWithBody, source: ToolGateSource, options: GuardOpt
     },
     run: async (args) => resultOfBody(await tool._call(args)),
     codec: resultCodec,
+    validate: body.validate,
   };
   const guarded = Object.create(tool) as ToolWithBody;
   Object.defineProperties(guarded, {

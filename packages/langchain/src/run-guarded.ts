@@ -27,6 +27,8 @@ export interface GuardedBody {
   readonly wait: boolean;
   /** Run calls that no model is on record for. */
   readonly unrecorded: boolean;
+  /** For arguments that an approver edited. */
+  readonly validate: (args: unknown) => Promise<void>;
   run(args: unknown, runManager: CallbackManagerForToolRun | undefined, config: ToolConfig | undefined): unknown;
 }
 
@@ -93,6 +95,7 @@ async function execute(
     isSuspension: isGraphInterrupt,
     signal: config?.signal,
     asked: place.asked,
+    validate: body.validate,
     wait: body.wait && !place.pausable,
   });
   for (;;) {

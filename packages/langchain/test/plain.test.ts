@@ -165,6 +165,27 @@ describe('a guarded tool outside any graph', () => {
   });
 
   verifies(
+    ['APR-7', 'ADP-3'],
+    'arguments that an approver edited run if the schema of the tool permits them',
+    async () => {
+      const f = fixture();
+      const { runs, tools } = toolbox();
+      const [note] = guardTools([tools['note']!], f.source);
+      const edited = async (x: number, text: string): Promise<unknown> => {
+        await note.invoke(call('note', { x }));
+        const [{ id } = { id: '' }] = await f.pending();
+        const { digest } = await f.approvals.show('carol-token', id);
+        await f.approvals.edit('carol-token', { id, digest, arguments: text });
+        await f.decide(id, 'approve');
+        return f.countersign.approvals.run(id, { tools: { note } });
+      };
+      expect(await edited(1, '{"x": "two"}')).toMatchObject({ status: 'denied', reason: 'arguments_invalid' });
+      expect(await edited(3, '{"x": 2}')).toMatchObject({ status: 'completed', result: 'note 2 ok' });
+      expect(runs).toEqual(['note:2']);
+    },
+  );
+
+  verifies(
     ['APR-1'],
     'an asynchronous approval runs later in a worker that holds the guarded tools, once',
     async () => {

@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import {
+  ArgumentsError,
   notPermitted,
   runnable,
   type Body,
@@ -135,6 +136,7 @@ async function run(
   const options: ExecuteOptions<unknown> = {
     signal: details?.signal,
     isSuspension: (error) => error instanceof InnerPause,
+    validate: validateEdited(guarded),
   };
   return answerOf(await gate.execute(call, guarded.orchestrates ? withInnerRun(body) : body, options));
 }
@@ -218,9 +220,11 @@ function prepareFor(details: Details, prepared: Prepared, input: string, result:
 }
 
 /** For workers, which have no framework around them. */
-function runnableOf({ site, original, parser }: Guarded): RunnableTool {
+function runnableOf(guarded: Guarded): RunnableTool {
+  const { site, original, parser } = guarded;
   return {
     identity: site.identity,
+    validate: validateEdited(guarded),
     run(args) {
       const text = '{}';
       const details: Details = {};
@@ -228,6 +232,14 @@ function runnableOf({ site, original, parser }: Guarded): RunnableTool {
       if (prepared !== undefined) prepareFor(details, prepared, text, { success: true, value: args });
       return original.invoke(new RunContext(), prepared === undefined ? jsonText(args) : text, details);
     },
+  };
+}
+
+/** Arguments that an approver edited, by the parser that a model's go through. A tool without one is not called with them. */
+function validateEdited({ parser }: Guarded): (args: unknown) => void {
+  return (args) => {
+    const prepared = parser.prepare(args);
+    if (prepared?.result.success !== true) throw new ArgumentsError('the parser of this tool does not permit them');
   };
 }
 

@@ -376,6 +376,42 @@ describe('a signed state', () => {
   );
 });
 
+describe('arguments that an approver edits', () => {
+  const edit = async (f: Fixture, text: string): Promise<void> => {
+    const [id = ''] = await f.pending();
+    const { digest } = await f.approvals.show('carol-token', id);
+    await f.approvals.edit('carol-token', { id, digest, arguments: text });
+  };
+
+  verifies(['APR-7', 'ADP-2'], 'run in place of what the model sent', async () => {
+    const f = fixture();
+    const ran: unknown[] = [];
+    const state = await suspended(f, ran);
+    await edit(f, '{"amount": 7}');
+    await f.decide('approve');
+    const served = await serve(['done']);
+    const agent = agentOf(f, ran);
+    const resumed = await RunState.fromString(agent, state);
+    approveAll(resumed);
+    await served.runner.run(agent, resumed);
+    expect(ran).toEqual([{ amount: 7 }]);
+    expect(resultsIn(served)['c1']).toBe('deploy ran with 7');
+  });
+
+  verifies('APR-7', 'do not run when the parser of the tool does not permit them', async () => {
+    const f = fixture();
+    const ran: unknown[] = [];
+    const agent = agentOf(f, ran, ['note']);
+    await (await serve([calls('note', 3), 'done'])).runner.run(agent, 'go');
+    await edit(f, '{"amount": "three"}');
+    const [id = ''] = await f.pending();
+    await f.decide('approve');
+    const tools = await runnableTools(agent, undefined);
+    expect(await f.countersign.approvals.run(id, { tools })).toMatchObject({ reason: 'arguments_invalid' });
+    expect(ran).toEqual([]);
+  });
+});
+
 describe('an asynchronous review', () => {
   verifies(
     ['ADP-2', 'APR-1'],

@@ -28,6 +28,5 @@ export function approvalEvent(
     policyVersion: approval.policyVersion,
     ruleDigest: approval.ruleDigest,
     approval: approval.id,
-    argumentsDigest: call.argumentsDigest,
   };
 }

@@ -24,7 +24,7 @@ export function argumentsOf({ id, call, edit, sealedArguments }: StoredApproval,
     edit === undefined
       ? key.open(sealedArguments, argumentsContext(id))
       : key.open(edit.sealedArguments, editContext(id, edit.argumentsDigest));
-  if (digestArguments(text) === (edit ?? call).argumentsDigest) return text;
+  if (key.digest(digestArguments(text)) === (edit ?? call).argumentsDigest) return text;
   throw new ApprovalConflict(`approval ${id} was changed in the store: its arguments are not those of its digest`);
 }
 
@@ -42,7 +42,10 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
   const { call } = approval;
   const sent = key.open(approval.sealedArguments, argumentsContext(approval.id));
   const text = argumentsOf(approval, key);
-  if (digestArguments(sent) !== call.argumentsDigest || digestApproval(call, approval) !== approval.digest) {
+  if (
+    key.digest(digestArguments(sent)) !== call.argumentsDigest ||
+    digestApproval(call, approval) !== approval.digest
+  ) {
     throw new ApprovalConflict(`approval ${approval.id} was changed in the store: it is not what its digest says`);
   }
   const lapsed = approval.state === 'pending' && approval.expiresAt <= now;

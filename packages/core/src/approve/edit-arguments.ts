@@ -4,7 +4,7 @@
  */
 import type { Authorizer } from '../authorize/authorize.ts';
 import { ask } from '../authorize/ask.ts';
-import { maxRisk } from '../call.ts';
+import { maxRisk, type Decision } from '../call.ts';
 import { ApprovalConflict } from '../errors.ts';
 import { prepareArguments, restoreArguments } from '../execute/arguments.ts';
 import { digestApproval, digestArguments } from '../execute/digest.ts';
@@ -17,7 +17,7 @@ import { editContext } from './approval-view.ts';
 interface EditedArguments {
   readonly digest: string;
   readonly edit: StoredEdit;
-  readonly event: Pick<RecordEvent, 'arguments' | 'argumentsDigest'>;
+  readonly event: Pick<RecordEvent, 'arguments' | 'argumentsDigest' | 'redact'>;
 }
 
 const policyTimeoutMs = 1_000;
@@ -32,17 +32,22 @@ export async function editArguments(
   if (policy === undefined) throw new ApprovalConflict('this service has no policy, so nothing can be edited here');
   parseJsonText(text);
   const prepared = prepareArguments(restoreArguments(text));
-  await permit(policy, approval, key, prepared.view);
-  const argumentsDigest = digestArguments(prepared.canonical);
+  const { rule } = await permit(policy, approval, key, prepared.view);
+  const plainDigest = digestArguments(prepared.canonical);
+  const argumentsDigest = key.digest(plainDigest);
   return {
     digest: digestApproval(approval.call, { ...approval, edit: { argumentsDigest } }),
     edit: { argumentsDigest, sealedArguments: key.seal(prepared.canonical, editContext(approval.id, argumentsDigest)) },
-    event: { argumentsDigest, arguments: prepared.view },
+    event: {
+      argumentsDigest: plainDigest,
+      arguments: prepared.view,
+      ...(rule?.redact === undefined ? {} : { redact: rule.redact }),
+    },
   };
 }
 
 /** The rules that sent the call to these approvers must permit it still, at no higher risk. */
-async function permit(policy: Authorizer, approval: StoredApproval, key: SubjectKey, view: unknown): Promise<void> {
+async function permit(policy: Authorizer, approval: StoredApproval, key: SubjectKey, view: unknown): Promise<Decision> {
   const { tenant, agent, delegation, tool } = approval.call;
   const asked = { authorizer: policy, users: undefined, timeoutMs: policyTimeoutMs };
   const decision = await ask(asked, { tenant, user: key.user, agent, delegation }, tool, view);
@@ -55,4 +60,5 @@ async function permit(policy: Authorizer, approval: StoredApproval, key: Subject
   if (decision.ruleDigest !== approval.ruleDigest) {
     throw new ApprovalConflict('the rules have changed since the request: the agent has to ask anew');
   }
+  return decision;
 }

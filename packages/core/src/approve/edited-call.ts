@@ -7,6 +7,7 @@ import { prepareArguments, restoreArguments } from '../execute/arguments.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
 import type { Validate } from '../execute/run-body.ts';
 import type { GateContext } from '../gate-context.ts';
+import { digestArguments } from '../execute/digest.ts';
 import { denied } from '../stop.ts';
 import type { StoredApproval } from '../store/store.ts';
 import { argumentsOf } from './approval-view.ts';
@@ -32,5 +33,6 @@ export async function editedCall(
   } catch (error) {
     throw refuse(`the arguments that an approver edited do not fit the tool: ${describeError(error)}`);
   }
-  return { ...call, facts: { ...call.facts, argumentsDigest }, arguments: edited };
+  const facts = { ...call.facts, argumentsDigest };
+  return { ...call, facts, arguments: edited, argumentsDigest: digestArguments(edited.canonical) };
 }

@@ -49,7 +49,7 @@ export async function fileApproval(
     maxPendingPerRun: approvals.maxPendingPerRun,
     maxPendingPerUser: approvals.maxPendingPerUser,
     records: [
-      context.draft(decisionEvent(call.facts, decision, call.arguments.view)),
+      context.draft(decisionEvent(call, decision)),
       context.draft(approvalEvent({ ...approval, call: call.facts }, 'opened')),
     ],
   } as const;

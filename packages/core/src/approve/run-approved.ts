@@ -135,9 +135,11 @@ function restoreCall(context: GateContext, approval: StoredApproval): PreparedCa
   const text = key.open(approval.sealedArguments, argumentsContext(approval.id));
   const prepared = prepareArguments(restoreArguments(text));
   const argumentsDigest = digestArguments(prepared.canonical);
-  if (digestCall(principal, call.slot, call.tool, argumentsDigest) !== call.key)
+  const keyedDigest = key.digest(argumentsDigest);
+  if (digestCall(call, call.slot, call.tool, keyedDigest) !== call.key)
     throw refuse('the stored call does not match its key');
-  return { facts: { ...call, argumentsDigest }, callId: approval.id, origin: 'resume', arguments: prepared };
+  const facts = { ...call, argumentsDigest: keyedDigest };
+  return { facts, callId: approval.id, origin: 'resume', arguments: prepared, argumentsDigest };
 }
 
 function samePrincipal(principal: Principal, call: CallFacts): boolean {

@@ -3,9 +3,9 @@
  * Ed25519 (RFC 8032) over a domain tag and a JSON array of the vote's fields.
  * @module
  */
-import { createHash, createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
+import { ed25519PrivateKey } from '../ed25519-key.ts';
 import { KeyError } from '../errors.ts';
-import { keyBytes } from '../key-bytes.ts';
 import { parseApprovalRule } from './approval-rule.ts';
 import type { StoredApproval, Vote } from '../store/store.ts';
 
@@ -32,21 +32,12 @@ export interface VoteSigner {
   sign(vote: VoteContent, digest: string): { readonly signature: string; readonly keyId: string };
 }
 
-/** PKCS #8 around a 32-byte Ed25519 seed (RFC 8410 §7). */
-const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
-const seedLength = 32;
-
 /**
  * @param key an Ed25519 private key, or its 32-byte seed as kept in a key file
  * @throws KeyError for anything else
  */
 export function createVoteSigner(key: KeyObject | Uint8Array): VoteSigner {
-  const privateKey = key instanceof Uint8Array || key.type === 'secret' ? keyFromSeed(keyBytes(key, seedLength)) : key;
-  if (privateKey.type !== 'private' || privateKey.asymmetricKeyType !== 'ed25519') {
-    throw new KeyError(
-      `votes are signed with an Ed25519 private key, got ${privateKey.asymmetricKeyType ?? privateKey.type}`,
-    );
-  }
+  const privateKey = ed25519PrivateKey(key, 'a vote key');
   const publicKey = createPublicKey(privateKey);
   const keyId = voteKeyId(publicKey);
   return {
@@ -57,10 +48,6 @@ export function createVoteSigner(key: KeyObject | Uint8Array): VoteSigner {
       keyId,
     }),
   };
-}
-
-function keyFromSeed(seed: Uint8Array): KeyObject {
-  return createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' });
 }
 
 export interface VoteVerifier {

@@ -46,7 +46,7 @@ async function recordedDenial(context: GateContext, call: PreparedCall, decision
       now: clock.now(),
       maxPendingPerRun: 0,
       maxPendingPerUser: 0,
-      records: [context.draft(decisionEvent(call.facts, decision, call.arguments.view))],
+      records: [context.draft(decisionEvent(call, decision))],
     })
     .catch(() => undefined);
   if (observed?.status === 'refused') return denied(observed.code, end);
@@ -54,11 +54,21 @@ async function recordedDenial(context: GateContext, call: PreparedCall, decision
 }
 
 /**
- * Writes down that a permitted call was made, for a framework that pauses it for reasons of its own: resumed without
- * this record it would be a call that was never made.
- * @throws Stop when it is itself resumed and has no such record, or its id was used before
+ * A permitted call was made. Where a framework pauses it for reasons of its own it is written down at once: resumed
+ * without this record it would be a call that was never made. Otherwise it is written down unless it runs soon.
+ * @throws Stop when it pauses and is itself resumed without such a record, or its id was used before
  */
-export async function recordSeen(context: GateContext, call: PreparedCall, decision: Decision): Promise<void> {
+export async function noteSeen(
+  context: GateContext,
+  call: PreparedCall,
+  decision: Decision,
+  pauses: boolean,
+): Promise<void> {
+  if (pauses) return recordSeen(context, call, decision);
+  context.runtime.unrun.add(call.facts.key, () => recordSeen(context, call, decision));
+}
+
+async function recordSeen(context: GateContext, call: PreparedCall, decision: Decision): Promise<void> {
   const { store, clock } = context.runtime;
   const observed = await store.observe({
     call: call.facts,
@@ -67,7 +77,7 @@ export async function recordSeen(context: GateContext, call: PreparedCall, decis
     now: clock.now(),
     maxPendingPerRun: 0,
     maxPendingPerUser: 0,
-    records: [context.draft(decisionEvent(call.facts, decision, call.arguments.view))],
+    records: [context.draft(decisionEvent(call, decision))],
   });
   if (observed.status === 'refused') {
     throw denied(observed.code, { callKey: call.facts.key, capability: decision.capability });

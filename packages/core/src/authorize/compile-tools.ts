@@ -2,15 +2,16 @@
  * Compiles tools: their risk from catalogue, capability and own entry, their constraint and their credentials.
  * @module
  */
-import type { CredentialRequest, Risk } from '../call.ts';
-import { maxLeaseTtlMs } from '../lease/lease.ts';
+import type { Risk } from '../call.ts';
+import { compileRedaction } from '../record/redaction-rules.ts';
 import { catalogueEntry } from './catalogue.ts';
-import { duration, type Compilation } from './compilation.ts';
+import type { Compilation } from './compilation.ts';
 import { compileApprovals } from './compile-approval.ts';
+import { compileCredential, requireOneBudget } from './compile-credentials.ts';
 import { digestOf, riskRank, riskStatement } from './compiled-policy.ts';
 import type { CompiledCondition, CompiledTool, RiskStatement } from './compiled-policy.ts';
-import { deepFreeze, pointer } from './plain-document.ts';
-import type { CapabilityEntry, CredentialEntry, RiskCondition, ToolEntry } from './policy-document.ts';
+import { pointer } from './plain-document.ts';
+import type { CapabilityEntry, RiskCondition, ToolEntry } from './policy-document.ts';
 
 export function compileTools(compilation: Compilation): Map<string, CompiledTool> {
   const { document } = compilation;
@@ -26,6 +27,7 @@ export function compileTools(compilation: Compilation): Map<string, CompiledTool
     const inherited = conditions.get(entry.capability) ?? [];
     tools.set(name, compileTool(compilation, name, entry, capabilities.get(entry.capability), inherited));
   }
+  requireOneBudget(tools, compilation.issues);
   return tools;
 }
 
@@ -143,19 +145,11 @@ function compileRule(
     idempotent: entry.idempotent ?? false,
     orchestrates: entry.orchestrates ?? false,
     retain: entry.retain ?? 'run',
+    ...(entry.redact === undefined ? {} : { redact: compileRedaction(entry.redact, `${path}/redact`, issues) }),
     approval: compileApprovals(compilation, [
       { entry: entry.approval, path: `${path}/approval` },
       { entry: capability?.approval, path: `${pointer('/capabilities', entry.capability)}/approval` },
     ]),
     credentials: Object.freeze(entries.map(({ credential, at }) => compileCredential(compilation, credential, at))),
-  });
-}
-
-function compileCredential(compilation: Compilation, entry: CredentialEntry, path: string): CredentialRequest {
-  return Object.freeze({
-    service: entry.service,
-    scope: deepFreeze(entry.scope ?? {}),
-    ttlMs: duration(compilation, entry.ttl ?? '5m', maxLeaseTtlMs, `${path}/ttl`),
-    ...(entry.acceptResidual === undefined ? {} : { acceptResidual: entry.acceptResidual }),
   });
 }

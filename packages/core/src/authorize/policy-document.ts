@@ -3,6 +3,7 @@
  * @module
  */
 import type { Risk } from '../call.ts';
+import type { RedactionPaths } from '../record/redaction-rules.ts';
 
 /** JSON Schema 2020-12 over the arguments of a call. Which keywords are taken is said in `argument-schema.ts`. */
 export type ArgumentSchema = Readonly<Record<string, unknown>>;
@@ -13,6 +14,28 @@ export interface RiskCondition {
   readonly risk: 'medium' | 'high';
 }
 
+export interface FetchEntry {
+  /** Exact origins, e.g. `https://api.example.com`: https, or http on this machine. */
+  readonly origins: readonly string[];
+  /** Header that carries the credential. Default `authorization`. */
+  readonly header?: string;
+  /** What stands before the credential. Default `Bearer ` for `authorization`, else nothing. */
+  readonly prefix?: string;
+}
+
+export interface BudgetEntry {
+  /** The most that all calls of one window may cost together. Up to six decimals. */
+  readonly limit: number;
+  /** ISO 4217, e.g. `USD`. */
+  readonly currency: string;
+  /** A day or a month of UTC. */
+  readonly window: 'day' | 'month';
+  /** The most that one call may cost. It is reserved before the call, and counts whole unless the body reports less. */
+  readonly cost: number;
+  /** Whether all agents of the tenant share the limit, or each has its own. Default `tenant`. */
+  readonly per?: 'tenant' | 'agent';
+}
+
 export interface CredentialEntry {
   readonly service: string;
   /** Handed to the provider of the service. Default: empty. */
@@ -21,6 +44,10 @@ export interface CredentialEntry {
   readonly ttl?: string;
   /** Accepts a credential that cannot be revoked, or that its provider lets live longer than 15 minutes. */
   readonly acceptResidual?: boolean;
+  /** Hides the secret from the tool body, which gets `leaseFetch(service)` instead. */
+  readonly fetch?: FetchEntry;
+  /** A declared spending limit. Every tool that names it for a service says the same limit, currency, window and `per`. */
+  readonly budget?: BudgetEntry;
 }
 
 export interface ToolEntry {
@@ -41,6 +68,8 @@ export interface ToolEntry {
   readonly orchestrates?: boolean;
   /** Whether the outcome is kept, encrypted, so that asking again returns it. Default `run`. */
   readonly retain?: 'run' | 'none';
+  /** What of the arguments may be written down in records and spans. Approvers see all of it. */
+  readonly redact?: RedactionPaths;
   /** How approvals of this tool's calls are decided. */
   readonly approval?: ApprovalEntry;
 }

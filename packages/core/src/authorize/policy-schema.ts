@@ -42,8 +42,13 @@ const forms: SchemaNode = {
   service: form('^[a-z0-9][a-z0-9_.-]*$', 'the name of a service in [a-z0-9_.-]', 64),
   source: form('^(?:local|[a-z][a-z0-9-]*:[A-Za-z0-9][A-Za-z0-9._@/-]*)$', 'a source like "local" or "mcp:files"', 160),
   duration: form('^[1-9][0-9]{0,5}(?:ms|s|m|h|d)$', 'a duration like "30s", "5m" or "2h"', 8),
+  path: form('^(?:/(?:[^~/]|~[01])*){1,16}$', 'a path of arguments like "/card/number" or "/items/*/price"', 512),
   clock: form('^(?:[01][0-9]|2[0-3]):[0-5][0-9]$', 'a time of day like "09:00"', 5),
   risk: { enum: ['low', 'medium', 'high'] },
+  origin: form('^https?://[a-z0-9.:\\[\\]_-]+$', 'an origin like "https://api.example.com"', 256),
+  headerName: form('^[a-z][a-z0-9-]*$', 'the name of a header in lower case', 64),
+  currency: form('^[A-Z]{3}$', 'a currency like "USD"', 3),
+  amount: { type: 'number', exclusiveMinimum: 0, maximum: 1_000_000_000 },
 };
 
 const entries: SchemaNode = {
@@ -54,8 +59,28 @@ const entries: SchemaNode = {
       scope: { type: 'object' },
       ttl: reference('duration'),
       acceptResidual: { type: 'boolean' },
+      fetch: reference('credentialFetch'),
+      budget: reference('budget'),
     },
     ['service'],
+  ),
+  credentialFetch: object(
+    {
+      origins: listOf('origin', { minItems: 1, maxItems: 20, uniqueItems: true }),
+      header: reference('headerName'),
+      prefix: { type: 'string', maxLength: 32, pattern: '^[!-~]+ ?$' },
+    },
+    ['origins'],
+  ),
+  budget: object(
+    {
+      limit: reference('amount'),
+      currency: reference('currency'),
+      window: { enum: ['day', 'month'] },
+      cost: reference('amount'),
+      per: { enum: ['tenant', 'agent'] },
+    },
+    ['limit', 'currency', 'window', 'cost'],
   ),
   grant: {
     type: ['string', 'object'],
@@ -80,6 +105,7 @@ const entries: SchemaNode = {
       idempotent: { type: 'boolean' },
       orchestrates: { type: 'boolean' },
       retain: { enum: ['run', 'none'] },
+      redact: object({ hide: listOf('path'), digest: listOf('path'), keep: listOf('path') }),
       approval: reference('approval'),
     },
     ['capability'],

@@ -46,7 +46,7 @@ export async function claim(
   const { rule } = decision;
   if (rule === undefined) throw denied('authorizer_failed', { callKey: facts.key });
   const plans = runtime.leases.plan(rule.credentials, runtime.clock.now());
-  const decided = context.draft(decisionEvent(facts, decision, call.arguments.view));
+  const decided = context.draft(decisionEvent(call, decision));
   const intent = context.draft({ ...callEvent(facts, 'claim', 'claimed'), ...claimFields(decision, approval) });
   const asked = performance.now();
   const mine = !runtime.live.has(facts.key);
@@ -69,6 +69,7 @@ export async function claim(
     const attempt = { context, call, decision, rule, approval, plans, intent: intent.id };
     const result = await answerOf(answer, attempt);
     claimed = result.status === 'claimed';
+    if (result.status !== 'refused') runtime.unrun.claimed(facts.key);
     if (!claimed) return await notClaimed(context, call, result, approval, codec);
     return { ...attempt, waitedMs: performance.now() - asked };
   } finally {

@@ -13,26 +13,28 @@ export function digestArguments(canonical: string): string {
   return hash('sha256', `countersign/arguments/1\n${canonical}`, 'base64url');
 }
 
+/** Who makes the call, by the pseudonym of the user: a digest of a user id could be guessed. */
+type Caller = Pick<Principal, 'tenant' | 'agent' | 'delegation'> & { readonly subject: string };
+
 /** The slot: where in the run the call stands. Two calls with one slot are the same call, or one of them is refused. */
-export function digestSlot(principal: Principal, run: string, call: Pick<ToolCall, 'step' | 'callId'>): string {
-  const { user, delegation, agent } = principal;
-  const fields = ['countersign/slot/1', run, user, delegation, agent, call.step, call.callId];
+export function digestSlot(caller: Caller, run: string, call: Pick<ToolCall, 'step' | 'callId'>): string {
+  const { subject, delegation, agent } = caller;
+  const fields = ['countersign/slot/1', run, subject, delegation, agent, call.step, call.callId];
   return hash('sha256', JSON.stringify(fields), 'base64url');
 }
 
-/** The call key: the slot, and everything that the call would run with. */
-export function digestCall(principal: Principal, slot: string, tool: ToolIdentity, argumentsDigest: string): string {
+/**
+ * The call key: the slot, and everything that the call would run with.
+ * @param argumentsDigest under the user's key, as in `CallFacts`: so the call key gives no short argument away either
+ */
+export function digestCall(
+  { tenant, subject }: Pick<Caller, 'tenant' | 'subject'>,
+  slot: string,
+  tool: ToolIdentity,
+  argumentsDigest: string,
+): string {
   const { name, source, schemaDigest } = tool;
-  const fields = [
-    'countersign/call/1',
-    principal.tenant,
-    principal.user,
-    slot,
-    name,
-    source,
-    schemaDigest ?? null,
-    argumentsDigest,
-  ];
+  const fields = ['countersign/call/1', tenant, subject, slot, name, source, schemaDigest ?? null, argumentsDigest];
   return hash('sha256', JSON.stringify(fields), 'base64url');
 }
 

@@ -3,8 +3,9 @@
  * @module
  */
 import type { ToolCall } from '../call.ts';
-import { ArgumentsError } from '../errors.ts';
-import type { Principal } from '../identify/principal.ts';
+import { ArgumentsError, PrincipalError } from '../errors.ts';
+import { ownerOf, type Principal } from '../identify/principal.ts';
+import type { SubjectKey } from '../record/sealing.ts';
 import type { CallFacts } from '../store/store.ts';
 import { prepareArguments, type PreparedArguments } from './arguments.ts';
 import { digestArguments, digestCall, digestSlot } from './digest.ts';
@@ -16,14 +17,21 @@ export interface PreparedCall {
   readonly callId: string;
   readonly origin: ToolCall['origin'];
   readonly arguments: PreparedArguments;
+  /** SHA-256 of the canonical arguments, base64url: for services and sealed parts. The store gets it under the user's key. */
+  readonly argumentsDigest: string;
 }
 
-/** Where a call of this gate would stand: what `ApprovalView.slot` says of the request for it. */
+/**
+ * Where a call of this gate would stand: what `ApprovalView.slot` says of the request for it.
+ * @throws PrincipalError when no Countersign instance of this process made the gate's principal
+ */
 export function callSlot(
   gate: { readonly principal: Principal; readonly run: string },
   call: Pick<ToolCall, 'step' | 'callId'>,
 ): string {
-  return digestSlot(gate.principal, gate.run, call);
+  const subject = ownerOf(gate.principal)?.pseudonymOf(gate.principal);
+  if (subject === undefined) throw new PrincipalError('a slot needs a gate made by countersign.gate()');
+  return digestSlot({ ...gate.principal, subject }, gate.run, call);
 }
 
 const maxNameLength = 256;
@@ -32,7 +40,7 @@ const maxNameLength = 256;
 interface CallOwner {
   readonly principal: Principal;
   readonly run: string;
-  readonly key: { readonly pseudonym: string };
+  readonly key: Pick<SubjectKey, 'pseudonym' | 'digest'>;
 }
 
 /** @throws ArgumentsError when the call has no id, no name, or arguments that cannot be digested. */
@@ -46,7 +54,9 @@ export function prepareCall({ principal, run, key }: CallOwner, call: ToolCall):
   if (call.wire !== undefined) parseJsonText(call.wire);
   const prepared = prepareArguments(call.arguments);
   const argumentsDigest = digestArguments(prepared.canonical);
-  const slot = digestSlot(principal, run, call);
+  const caller = { ...principal, subject: key.pseudonym };
+  const slot = digestSlot(caller, run, call);
+  const keyedDigest = key.digest(argumentsDigest);
   const { name, source, schemaDigest } = call.tool;
   const tool = schemaDigest === undefined ? { name, source } : { name, source, schemaDigest };
   return {
@@ -58,12 +68,13 @@ export function prepareCall({ principal, run, key }: CallOwner, call: ToolCall):
       delegation: principal.delegation,
       tool,
       slot,
-      key: digestCall(principal, slot, tool, argumentsDigest),
-      argumentsDigest,
+      key: digestCall(caller, slot, tool, keyedDigest),
+      argumentsDigest: keyedDigest,
     },
     callId: call.callId,
     origin: call.origin,
     arguments: prepared,
+    argumentsDigest,
   };
 }
 

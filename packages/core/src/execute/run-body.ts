@@ -2,12 +2,14 @@
  * The execute stage: enters the body once, with its private arguments, inside the ambient context of the call.
  * @module
  */
-import type { AskedCall, Outcome } from '../call.ts';
+import type { AskedCall, Decision, Outcome } from '../call.ts';
 import type { Leased } from '../lease/lease-for-call.ts';
-import { traced } from '../gate-context.ts';
+import { traced, type GateContext } from '../gate-context.ts';
+import { redactArguments } from '../record/redact.ts';
 import type { ToolSpan } from '../record/telemetry.ts';
 import { within } from '../within-time.ts';
 import { plainCodec, type ResultCodec } from './codec.ts';
+import type { PreparedCall } from './prepare-call.ts';
 import { settleCompleted, settleFailed, settleSuspended } from './settle.ts';
 
 /** What a guarded tool does. Gets its own, mutable copy of the arguments. */
@@ -119,7 +121,7 @@ function settleStream<Value>(
 }
 
 function toolSpan({ context, call, decision, approval, intent }: Leased): ToolSpan {
-  const span = context.runtime.telemetry.execute(traced(context, call), call.arguments.view);
+  const span = context.runtime.telemetry.execute(traced(context, call), shownArguments(context, call, decision));
   const { risk, policyVersion, ruleDigest, verdict } = decision;
   span.annotate({
     ...{ risk, policyVersion, ruleDigest, verdict, records: [intent] },
@@ -127,6 +129,12 @@ function toolSpan({ context, call, decision, approval, intent }: Leased): ToolSp
     ...(approval === undefined ? {} : { approval: approval.id, approvalState: approval.state }),
   });
   return span;
+}
+
+/** Spans show no more than records do. */
+function shownArguments({ key }: GateContext, call: PreparedCall, { rule }: Decision): unknown {
+  const { view } = call.arguments;
+  return rule?.redact === undefined ? view : redactArguments(view, { rules: rule.redact, digest: key.digest });
 }
 
 /** A failure of the body is an error of the span; its message may quote arguments and stays out. */

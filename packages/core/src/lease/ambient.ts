@@ -5,6 +5,8 @@
 import { LeaseError } from '../errors.ts';
 import { processState } from '../process-state.ts';
 import type { Lease } from './lease.ts';
+import { createLeaseFetch, type FetchRule, type LeaseFetch } from './lease-fetch.ts';
+import type { Reservation } from './budget.ts';
 
 /** The guarded call that is running here. */
 export interface CurrentCall {
@@ -24,7 +26,9 @@ export interface CurrentCall {
 export interface CallContext {
   call(): CurrentCall;
   lease(service: string): Lease;
-  /** Ends it, for everything the body left running too: from now on both methods throw. Idempotent. */
+  fetch(service: string): LeaseFetch;
+  spend(service: string, amount: number): void;
+  /** Ends it, for everything the body left running too: from now on its methods throw. Idempotent. */
   close(): void;
 }
 
@@ -43,17 +47,47 @@ export function currentLease(service: string): Lease {
   return currentContext().lease(service);
 }
 
+/**
+ * A `fetch` that adds the credential of a service for the origins that the policy names, and shows it to nobody. For a
+ * service whose policy entry has `fetch`, it is the only way to the credential. It works as long as the call runs.
+ * Rejects with `LeaseError` for any other origin, for a redirect that leaves https, and where the tool sets the header.
+ */
+export function leaseFetch(service: string): LeaseFetch {
+  return currentContext().fetch(service);
+}
+
+/**
+ * Reports what this call has cost so far at a service whose policy entry has a budget, in its currency. Reports add up;
+ * without one, the whole declared cost counts.
+ */
+export function reportSpend(service: string, amount: number): void {
+  currentContext().spend(service, amount);
+}
+
 /** For the gate: makes the context in which a body will run. `clock` gives milliseconds since the epoch. */
 export function openCallContext(input: {
   readonly call: CurrentCall;
   readonly leases: readonly Lease[];
+  /** By service: the secret is for {@link leaseFetch} alone. */
+  readonly fetchRules?: ReadonlyMap<string, FetchRule>;
+  readonly reservations?: readonly Reservation[];
   readonly clock: () => number;
 }): CallContext {
+  const { fetchRules = new Map<string, FetchRule>(), reservations = [] } = input;
   const call = Object.freeze({ ...input.call });
   const leases = new Map(input.leases.map((lease) => [lease.service, Object.freeze({ ...lease })]));
   let open = true;
   const requireOpen = (): void => {
     if (!open) throw new LeaseError(`the call of tool ${call.tool} has ended: its context and its leases with it`);
+  };
+  const held = (service: string): Lease => {
+    requireOpen();
+    const lease = leases.get(service);
+    if (lease === undefined) {
+      throw new LeaseError(`tool ${call.tool} has no credential for service ${JSON.stringify(service)} in its policy`);
+    }
+    if (lease.expiresAt <= input.clock()) throw new LeaseError(`the lease for service ${service} has expired`);
+    return lease;
   };
   return Object.freeze({
     call: () => {
@@ -61,15 +95,22 @@ export function openCallContext(input: {
       return call;
     },
     lease: (service: string) => {
+      const lease = held(service);
+      if (!fetchRules.has(service)) return lease;
+      throw new LeaseError(`the policy hides the secret of service ${service}: use leaseFetch`);
+    },
+    fetch: (service: string) => {
+      held(service);
+      const rule = fetchRules.get(service);
+      if (rule !== undefined) return createLeaseFetch(rule, () => held(service));
+      throw new LeaseError(`service ${service}: the policy names no origins to fetch from`);
+    },
+    spend: (service: string, amount: number) => {
       requireOpen();
-      const lease = leases.get(service);
-      if (lease === undefined) {
-        throw new LeaseError(
-          `tool ${call.tool} has no credential for service ${JSON.stringify(service)} in its policy`,
-        );
-      }
-      if (lease.expiresAt <= input.clock()) throw new LeaseError(`the lease for service ${service} has expired`);
-      return lease;
+      const reservation = reservations.find((each) => each.service === service);
+      if (reservation === undefined)
+        throw new LeaseError(`service ${service} has no budget in the policy of ${call.tool}`);
+      reservation.spend(amount);
     },
     close: () => {
       open = false;

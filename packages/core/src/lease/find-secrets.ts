@@ -18,7 +18,11 @@ export interface Match {
   readonly label: string;
 }
 
-export type Find = (text: string) => readonly Match[];
+export interface Find {
+  (text: string): readonly Match[];
+  /** Length of the longest text that it looks for. */
+  readonly longest: number;
+}
 
 /** Encodings of a whole value. What is equal for most secrets costs nothing: equal needles are kept once. */
 const encodings: readonly ((value: string) => string)[] = [
@@ -108,7 +112,7 @@ function hash(text: string, at: number): number {
 /** Prepares the search for `secrets`. No value may be shorter than 8 characters. */
 export function createFind(secrets: readonly { readonly value: string; readonly label: string }[]): Find {
   const needles = secrets.flatMap(({ value, label }) => needlesFor(value, label));
-  if (needles.length === 0) return () => [];
+  if (needles.length === 0) return Object.assign(() => [], { longest: 0 });
   const prefix = Math.min(255, ...needles.map((needle) => needle.text.length));
   const shifts = new Uint8Array(tableSize).fill(prefix - block + 1);
   const buckets = new Map<number, Needle[]>();
@@ -120,7 +124,8 @@ export function createFind(secrets: readonly { readonly value: string; readonly 
     const key = hash(needle.text, prefix - 1);
     buckets.set(key, [...(buckets.get(key) ?? []), needle]);
   }
-  return (text) => search(text, prefix, shifts, buckets);
+  const longest = Math.max(...needles.map((needle) => needle.text.length));
+  return Object.assign((text: string) => search(text, prefix, shifts, buckets), { longest });
 }
 
 function search(text: string, prefix: number, shifts: Uint8Array, buckets: ReadonlyMap<number, Needle[]>): Match[] {

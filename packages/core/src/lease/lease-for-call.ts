@@ -7,9 +7,12 @@ import type { Claimed } from '../execute/claim.ts';
 import { traced } from '../gate-context.ts';
 import { callEvent } from '../record/call-events.ts';
 import type { RecordDraft } from '../record/record.ts';
-import { Stop } from '../stop.ts';
+import { denied, Stop } from '../stop.ts';
+import { holdIdsOf } from '../store/hold-ids.ts';
 import { messageFor } from '../messages.ts';
 import { openCallContext, runInCall } from './ambient.ts';
+import type { Reservation } from './budget.ts';
+import { handleContext, residualDetail, sealHandle } from './lease-handle.ts';
 import type { IssuedLease, LeaseFacts } from './lease-manager.ts';
 import { createScrubber, type Scrubber } from './scrub.ts';
 
@@ -24,23 +27,27 @@ export interface Leased extends Claimed {
   revoke(): Promise<{ readonly leases: readonly string[]; readonly records: readonly RecordDraft[] }>;
 }
 
-/** @throws Stop when a credential cannot be had: the claim was then given back. */
+/** @throws Stop when a budget is used up or a credential cannot be had: the claim was then given back. */
 export async function leaseForCall(claimed: Claimed, signal?: AbortSignal): Promise<Leased> {
-  const leases = claimed.plans.length === 0 ? [] : await issueLeases(claimed);
-  const { runtime } = claimed.context;
-  const { facts } = claimed.call;
+  const { plans, call, context } = claimed;
+  const { runtime } = context;
+  const reservations = await reserveBudgets(claimed);
+  const leases = plans.length === 0 ? [] : await issueLeases(claimed).catch(cancelAll(reservations));
+  const { facts } = call;
   const ambient = openCallContext({
     call: {
       callKey: facts.key,
       idempotencyKey: facts.key,
       tenant: facts.tenant,
-      user: claimed.context.principal.user,
+      user: context.principal.user,
       agent: facts.agent,
       run: facts.run,
       tool: facts.tool.name,
       ...(signal === undefined ? {} : { signal }),
     },
     leases: leases.map(({ lease }) => lease),
+    fetchRules: new Map(plans.flatMap(({ service, request }) => (request.fetch ? [[service, request.fetch]] : []))),
+    reservations,
     clock: () => runtime.clock.now(),
   });
   return {
@@ -50,9 +57,52 @@ export async function leaseForCall(claimed: Claimed, signal?: AbortSignal): Prom
     run: (part) => runInCall(ambient, part),
     async revoke() {
       ambient.close();
-      return leases.length === 0 ? { leases: [], records: [] } : revokeLeases(claimed, leases);
+      const revoked = leases.length === 0 ? { leases: [], records: [] } : await revokeLeases(claimed, leases);
+      const unsettled = await settleBudgets(claimed, reservations);
+      return { ...revoked, records: [...revoked.records, ...unsettled] };
     },
   };
+}
+
+/** @throws Stop when a limit would be passed: the claim was then given back, and no provider was asked. */
+async function reserveBudgets(claimed: Claimed): Promise<readonly Reservation[]> {
+  const { tenant, agent, key } = claimed.call.facts;
+  const reserved: Reservation[] = [];
+  try {
+    for (const { service, request } of claimed.plans) {
+      if (request.budget === undefined) continue;
+      const { budget } = request;
+      const reservation = await claimed.context.runtime.budgets.reserve({ tenant, agent, service, budget });
+      if (reservation === undefined) {
+        const detail = `one more call would pass the limit of service ${service} for this ${budget.window}`;
+        throw denied('budget_exceeded', { callKey: key, capability: claimed.rule.capability, detail });
+      }
+      reserved.push(reservation);
+    }
+    return reserved;
+  } catch (error) {
+    const unasked = claimed.plans.map(({ id }) => id);
+    await giveBack(claimed, 'released', unasked, []);
+    return cancelAll(reserved)(error);
+  }
+}
+
+/** What cannot be given back stays counted. */
+function cancelAll(reservations: readonly Reservation[]): (error: unknown) => Promise<never> {
+  return async (error) => {
+    await Promise.allSettled(reservations.map((reservation) => reservation.cancel()));
+    throw error;
+  };
+}
+
+async function settleBudgets(claimed: Claimed, reservations: readonly Reservation[]): Promise<readonly RecordDraft[]> {
+  const settled = await Promise.allSettled(reservations.map((reservation) => reservation.settle()));
+  return reservations.flatMap(({ service }, index) => {
+    if (settled[index]?.status === 'fulfilled') return [];
+    const lease = claimed.plans.find((plan) => plan.service === service);
+    const detail = 'what was spent could not be counted; what was reserved stays counted';
+    return lease === undefined ? [] : [credentialDraft(claimed, lease, 'budget_unsettled', undefined, detail)];
+  });
 }
 
 async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
@@ -69,6 +119,7 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
   if (result.status === 'issued') {
     try {
       await noteIssued(claimed, result.leases);
+      await refuseHeld(claimed);
       return result.leases;
     } catch (cause) {
       const { records, leases } = await revokeLeases(claimed, result.leases);
@@ -95,7 +146,8 @@ async function issueLeases(claimed: Claimed): Promise<readonly IssuedLease[]> {
 
 function leaseFacts({ context, call, rule }: Claimed): LeaseFacts {
   const { user } = context.principal;
-  const { tenant, agent, run, key, tool, argumentsDigest } = call.facts;
+  const { argumentsDigest } = call;
+  const { tenant, agent, run, key, tool } = call.facts;
   return { tenant, user, agent, run, callKey: key, tool: tool.name, capability: rule.capability, argumentsDigest };
 }
 
@@ -107,16 +159,27 @@ async function noteIssued(claimed: Claimed, leases: readonly IssuedLease[]): Pro
     await runtime.store.leaseIssued({
       tenant,
       id: lease.id,
-      sealedHandle: runtime.sealer.tenant(tenant).seal(credentialId, handleContext(lease.id)),
+      sealedHandle: runtime.sealer
+        .tenant(tenant)
+        .seal(sealHandle({ credentialId, validUntil: residualUntil ?? lease.expiresAt }), handleContext(lease.id)),
       expiresAt: lease.expiresAt,
       records: [credentialDraft(claimed, lease, 'issued', residualUntil)],
     });
   }
 }
 
-/** Context under which the handle of a lease is sealed: a handle moved to another lease opens nothing. */
-export function handleContext(leaseId: string): string {
-  return `lease|${leaseId}|handle`;
+/**
+ * A hold that was placed after the claim. Whoever placed it before these leases were noted did not see them, so they are
+ * looked for here; whoever placed it later revokes them.
+ * @throws Stop
+ */
+async function refuseHeld({ call, context, rule }: Claimed): Promise<void> {
+  const { tenant, key } = call.facts;
+  const { store } = context.runtime;
+  for (const id of holdIdsOf(call.facts)) {
+    if ((await store.entry(tenant, 'hold', id)) === undefined) continue;
+    throw denied('held', { callKey: key, capability: rule.capability });
+  }
 }
 
 async function revokeLeases(
@@ -128,9 +191,9 @@ async function revokeLeases(
   const records = leases.map(({ lease, residualUntil, revocable }) => {
     const failure = failures.get(lease.id);
     if (failure !== undefined) return credentialDraft(claimed, lease, 'revoke_failed', residualUntil, failure);
-    // What was revoked is over, however long it could have lived.
-    const left = revocable ? undefined : residualUntil;
-    return credentialDraft(claimed, lease, left === undefined ? 'revoked' : 'lapsed', left);
+    return revocable
+      ? credentialDraft(claimed, lease, 'revoked', undefined)
+      : credentialDraft(claimed, lease, 'lapsed', residualUntil);
   });
   return { leases: closed, records };
 }
@@ -142,8 +205,7 @@ function credentialDraft(
   residualUntil: number | undefined,
   failure?: string,
 ): RecordDraft {
-  const residual = residualUntil === undefined ? undefined : `valid until ${new Date(residualUntil).toISOString()}`;
-  const detail = failure ?? residual;
+  const detail = failure ?? (residualUntil === undefined ? undefined : residualDetail(residualUntil));
   return claimed.context.draft({
     ...callEvent(claimed.call.facts, 'credential', event),
     parent: claimed.intent,

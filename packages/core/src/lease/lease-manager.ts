@@ -27,7 +27,7 @@ export interface IssuedLease {
   readonly lease: Lease;
   /** What `revoke` needs; keep it sealed. */
   readonly credentialId: string;
-  /** Until when the credential may work after the lease has ended, in milliseconds since the epoch. To be recorded. */
+  /** Until when the credential may work if nobody revokes it, in milliseconds since the epoch. To be recorded. */
   readonly residualUntil?: number;
   /** Whether ending the lease ends the credential, however long it could have lived. */
   readonly revocable: boolean;

@@ -64,8 +64,37 @@ export interface CredentialProvider {
   }): Promise<void>;
   /** Idempotent: revoking what is gone succeeds. */
   revoke(input: { tenant: string; leaseId: string; credentialId: string | undefined }): Promise<void>;
-  /** Replaces the long-lived secret behind a service. */
-  rotate(input: { tenant: string; service: string }): Promise<void>;
+  /**
+   * Replaces the long-lived secret behind a service: from now on `get` gives the new one, and what it superseded stays
+   * valid until `retire`. Idempotent per `rotation`: asked again after a crash, it answers the same.
+   */
+  rotate(input: RotateRequest): Promise<Rotation | void>;
+  /** Ends what a rotation superseded, or a long-lived secret that is compromised. Idempotent. */
+  retire?(input: RetireRequest): Promise<void>;
+}
+
+/** Which long-lived secret: an agent's own, or the one that every agent of the tenant without its own shares. */
+export interface RotateRequest {
+  readonly tenant: string;
+  readonly service: string;
+  readonly agent?: string;
+  /** Names this rotation, durable before the provider is called. */
+  readonly rotation?: string;
+}
+
+export interface RetireRequest {
+  readonly tenant: string;
+  readonly service: string;
+  readonly agent?: string;
+  /** One of {@link Rotation.superseded}. */
+  readonly credentialId: string;
+}
+
+export interface Rotation {
+  /** When the new secret ends, in milliseconds since the epoch. */
+  readonly expiresAt?: number;
+  /** Ids of what was replaced and still works. May be secret; they are kept encrypted. */
+  readonly superseded: readonly string[];
 }
 
 /** What a tool body gets from `currentLease(service)`. */

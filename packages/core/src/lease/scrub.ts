@@ -28,6 +28,8 @@ export interface Scrubber {
    * (a throwing getter, too deep, too large) is replaced by a note.
    */
   value(value: unknown): unknown;
+  /** The same for bytes as they pass, also where a secret lies across two chunks. */
+  bytes(): TransformStream<Uint8Array, Uint8Array>;
 }
 
 /** A scrubber for these leases. Throws `LeaseError` when a secret is too short or too long to be scrubbed. */
@@ -43,7 +45,34 @@ export function createScrubber(leases: readonly { readonly service: string; read
     find ??= createFind(secrets);
     return replaceAll(value, find);
   };
-  return { text, value: secrets.length === 0 ? (value) => value : createValueScrubber(text) };
+  return {
+    text,
+    value: secrets.length === 0 ? (value) => value : createValueScrubber(text),
+    bytes: () => scrubStream((find ??= createFind(secrets))),
+  };
+}
+
+/** Characters beside an encoded secret that go with it. */
+const edgeLength = 8;
+
+/** Bytes are read as one character each: no secret is lost to a character that was cut in two. */
+function scrubStream(find: Find): TransformStream<Uint8Array, Uint8Array> {
+  let held = '';
+  return new TransformStream({
+    transform(chunk, controller) {
+      held += Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1');
+      const open = held.length - find.longest - edgeLength;
+      if (open <= 0) return;
+      // What begins before and ends after waits for the rest.
+      const across = find(held).find(({ start, end }) => start < open && end > open);
+      const ready = across?.start ?? open;
+      controller.enqueue(Buffer.from(replaceAll(held.slice(0, ready), find), 'latin1'));
+      held = held.slice(ready);
+    },
+    flush(controller) {
+      if (held !== '') controller.enqueue(Buffer.from(replaceAll(held, find), 'latin1'));
+    },
+  });
 }
 
 /** Refuses a secret that could not be taken out of a text without harm. */

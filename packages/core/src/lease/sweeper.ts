@@ -5,7 +5,7 @@
 import { LeaseError } from '../errors.ts';
 import type { RecordDraft } from '../record/record.ts';
 import type { Store, StoredLease } from '../store/store.ts';
-import { indexProviders, tryRevoke } from './lease-manager.ts';
+import { tryRevoke } from './lease-manager.ts';
 import type { CredentialProvider } from './lease.ts';
 
 /** `revoked` at the provider; `lapsed`: it cannot be revoked, and has ended by itself or will at its recorded time. */
@@ -52,7 +52,8 @@ const maxFailuresInARow = 3;
 export async function sweepLeases(input: SweepInput): Promise<SweepSummary> {
   const sweep: Sweep = {
     ...input,
-    byName: new Map([...indexProviders(input.providers).values()].map((provider) => [provider.name, provider])),
+    // Also those that serve nothing any more: what they issued is still theirs to revoke.
+    byName: new Map(input.providers.map((provider) => [provider.name, provider])),
     failuresInARow: new Map(),
   };
   const seen = new Set<string>();

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Decision, ReasonCode } from '../call.ts';
+import type { PreparedCall } from '../execute/prepare-call.ts';
 import type { CallFacts } from '../store/store.ts';
 import type { RecordEvent } from './record.ts';
 
@@ -21,17 +22,21 @@ export function callEvent(call: CallFacts, kind: RecordEvent['kind'], event: str
   };
 }
 
-/** @param view the arguments as policies see them; the recorder redacts and seals them */
-export function decisionEvent(call: CallFacts, decision: Decision, view: unknown): RecordEvent {
+/** The arguments are those that policies see; the recorder redacts and seals them. */
+export function decisionEvent(
+  { facts, argumentsDigest, arguments: { view } }: PreparedCall,
+  decision: Decision,
+): RecordEvent {
   const [reason] = decision.reasons;
   return {
-    ...callEvent(call, 'decision', decision.verdict),
+    ...callEvent(facts, 'decision', decision.verdict),
     risk: decision.risk,
     verdict: decision.verdict,
     policyVersion: decision.policyVersion,
     ruleDigest: decision.ruleDigest,
-    argumentsDigest: call.argumentsDigest,
+    argumentsDigest,
     arguments: view,
+    ...(decision.rule?.redact === undefined ? {} : { redact: decision.rule.redact }),
     ...(decision.capability === undefined ? {} : { capability: decision.capability }),
     ...(reason === undefined ? {} : { code: reason.code }),
     ...(reason?.detail === undefined ? {} : { detail: reason.detail }),

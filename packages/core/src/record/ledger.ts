@@ -8,6 +8,16 @@ import type { Verdict } from '../call.ts';
 import { ConfigurationError, KeyError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
 import type { Store } from '../store/store.ts';
+import type { Clock } from './clock.ts';
+import {
+  archiveSegments,
+  pruneSegments,
+  type ArchivedSegment,
+  type DraftAct,
+  type KeptSegment,
+  type PrunedSegment,
+} from './notary/archive.ts';
+import type { NoteSigner, NoteVerifier } from './notary/signed-note.ts';
 import { openRecord, parseRecordBody } from './open-record.ts';
 import type { OpenedRecord } from './open-record.ts';
 import type { RecordBody } from './record-body.ts';
@@ -16,6 +26,8 @@ import { mergeByTime, recordsOfWriter } from './record-stream.ts';
 import type { Recorder } from './recorder.ts';
 import type { Sealer } from './sealing.ts';
 import type { SealingKey } from './sealing-key.ts';
+import { createStatsCounter, type LedgerStats } from './stats.ts';
+import { removeEntriesOf } from './subject-entries.ts';
 import { verifyLedger } from './verify.ts';
 import type { Verification, VerifyOptions } from './verify.ts';
 
@@ -45,6 +57,38 @@ export interface EraseRequest {
   readonly reason?: string;
 }
 
+/** Where exported segments are kept: files by name. */
+export interface ArchivePlace {
+  /** Resolves once the file is durable. A file of this name may be there from an earlier attempt: it is the same. */
+  write(name: string, contents: string): Promise<void>;
+  read(name: string): Promise<string | undefined>;
+}
+
+export interface ArchiveRequest {
+  readonly tenant: string;
+  /** The notary's public key. */
+  readonly verifier: NoteVerifier;
+  readonly place: ArchivePlace;
+  /** Who ordered it. */
+  readonly by: string;
+}
+
+export interface PruneRequest {
+  readonly tenant: string;
+  /** The notary: only it can say that records were removed on purpose. */
+  readonly signer: NoteSigner;
+  readonly place: ArchivePlace;
+  readonly by: string;
+  /** Milliseconds since the epoch: only records older than this. */
+  readonly before: number;
+}
+
+export interface Pruned {
+  readonly pruned: readonly PrunedSegment[];
+  /** Old enough, and there still: why. */
+  readonly kept: readonly KeptSegment[];
+}
+
 export interface Ledger {
   verify(tenant: string, options?: VerifyOptions): Promise<Verification>;
   /** Heads to keep outside the store, as the `expectedHeads` of a later verification. */
@@ -53,35 +97,49 @@ export interface Ledger {
   query(query: LedgerQuery): AsyncGenerator<OpenedRecord, void, void>;
   /** The same as JSON Lines: one record each, with its line feed. */
   export(query: LedgerQuery): AsyncGenerator<string, void, void>;
+  /** Counts over the records that match. */
+  stats(query: LedgerQuery): Promise<LedgerStats>;
   /**
-   * Destroys the key of a user, after a record of it in the same atomic step. Copies made by `export` are out of its
+   * Exports sealed segments as they stand, encrypted parts encrypted, one by one, each recorded. Rejects with
+   * `LedgerError` when one is not what was sealed.
+   */
+  archive(request: ArchiveRequest): AsyncGenerator<ArchivedSegment, void, void>;
+  /**
+   * Removes segments that are sealed, exported, older than `before`, and delivered by every exporter; each is recorded.
+   * What remains verifies from the heads that were signed.
+   */
+  prune(request: PruneRequest): Promise<Pruned>;
+  /**
+   * Destroys the key of a user, after a record of it in the same atomic step, and what is kept for them beside the ledger
+   * (consents, tokens). Copies made by `export` are out of its
    * reach. Other processes stop using the key when their cache entry expires.
    */
   eraseSubject(request: EraseRequest): Promise<void>;
 }
 
 export interface LedgerOptions {
-  readonly store: Pick<Store, 'records' | 'heads' | 'writers' | 'eraseSubject'>;
+  readonly store: Pick<
+    Store,
+    'records' | 'heads' | 'writers' | 'eraseSubject' | 'entry' | 'entries' | 'putEntry' | 'system'
+  >;
   readonly sealer: Sealer;
   readonly recorder: Recorder;
+  readonly clock: Clock;
 }
 
-export function createLedger({ store, sealer, recorder }: LedgerOptions): Ledger {
+export function createLedger({ store, sealer, recorder, clock }: LedgerOptions): Ledger {
+  /** An act of administration, sealed under the tenant's key. */
+  const draftBy =
+    (tenant: string, by: string): DraftAct =>
+    (event, detail) =>
+      recorder.draft(
+        { kind: 'administration', event, tenant, approver: requireId('user', by), detail },
+        sealer.tenant(tenant),
+      );
+
   async function* query(conditions: LedgerQuery): AsyncGenerator<OpenedRecord, void, void> {
-    const { tenant, limit = Number.POSITIVE_INFINITY } = checkQuery(conditions);
-    const subject = conditions.user === undefined ? undefined : sealer.pseudonym(tenant, conditions.user);
-    await sealer.check(tenant);
-    const keyOf = createKeyFinder(sealer, tenant);
-    const writers = await store.writers(tenant);
-    const streams = writers.map((writer) => recordsOfWriter(store, writer, conditions, writers.length));
-    let found = 0;
-    for await (const record of mergeByTime(streams)) {
-      const body = parseRecordBody(record);
-      if (!matches(body, conditions, subject)) continue;
-      yield await open(record, body, keyOf);
-      found += 1;
-      if (found >= limit) return;
-    }
+    const keyOf = createKeyFinder(sealer, conditions.tenant);
+    for await (const { record, body } of matching(store, sealer, conditions)) yield await open(record, body, keyOf);
   }
 
   return {
@@ -90,6 +148,22 @@ export function createLedger({ store, sealer, recorder }: LedgerOptions): Ledger
     query,
     async *export(conditions) {
       for await (const record of query(conditions)) yield `${JSON.stringify(record)}\n`;
+    },
+    async stats(conditions) {
+      const counter = createStatsCounter();
+      for await (const { body } of matching(store, sealer, conditions)) counter.add(body);
+      return counter.result();
+    },
+    async *archive({ tenant, verifier, place, by }) {
+      await sealer.check(requireId('tenant', tenant));
+      const act = { store, tenant, verifier, draft: draftBy(tenant, by), now: () => clock.now() };
+      yield* archiveSegments({ ...act, write: (name, contents) => place.write(name, contents) });
+    },
+    async prune({ tenant, signer, place, by, before }) {
+      if (!Number.isFinite(before)) throw new ConfigurationError(`before must be milliseconds, got ${before}`);
+      await sealer.check(requireId('tenant', tenant));
+      const act = { store, tenant, signer, draft: draftBy(tenant, by), now: () => clock.now(), before };
+      return pruneSegments({ ...act, read: (name) => place.read(name) });
     },
     async eraseSubject({ tenant, user, by, reason }) {
       const subject = sealer.pseudonym(tenant, user);
@@ -103,10 +177,31 @@ export function createLedger({ store, sealer, recorder }: LedgerOptions): Ledger
         },
         { ...sealer.tenant(tenant), pseudonym: subject },
       );
+      await removeEntriesOf(store, tenant, subject, clock.now());
       await store.eraseSubject(tenant, subject, [draft]);
       sealer.forget(tenant, user);
     },
   };
+}
+
+async function* matching(
+  store: LedgerOptions['store'],
+  sealer: Sealer,
+  conditions: LedgerQuery,
+): AsyncGenerator<{ readonly record: StoredRecord; readonly body: RecordBody }, void, void> {
+  const { tenant, limit = Number.POSITIVE_INFINITY } = checkQuery(conditions);
+  const subject = conditions.user === undefined ? undefined : sealer.pseudonym(tenant, conditions.user);
+  await sealer.check(tenant);
+  const writers = await store.writers(tenant);
+  const streams = writers.map((writer) => recordsOfWriter(store, writer, conditions, writers.length));
+  let found = 0;
+  for await (const record of mergeByTime(streams)) {
+    const body = parseRecordBody(record);
+    if (!matches(body, conditions, subject)) continue;
+    yield { record, body };
+    found += 1;
+    if (found >= limit) return;
+  }
 }
 
 /** A mistaken condition must not widen the answer. */

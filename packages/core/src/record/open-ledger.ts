@@ -6,7 +6,8 @@ import type { KeyObject } from 'node:crypto';
 import { keyBytes } from '../key-bytes.ts';
 import type { Store } from '../store/store.ts';
 import { createClock } from './clock.ts';
-import { createLedger, type Ledger } from './ledger.ts';
+import { createHolds, type Holds } from '../holds.ts';
+import { createLedger, type Ledger, type LedgerOptions } from './ledger.ts';
 import { createRecorder } from './recorder.ts';
 import { createSealer } from './sealing.ts';
 
@@ -17,7 +18,20 @@ export interface OpenLedgerOptions {
 }
 
 /** @throws KeyError unless the key has 32 bytes */
-export function openLedger({ store, key }: OpenLedgerOptions): Ledger {
+export function openLedger(options: OpenLedgerOptions): Ledger {
+  return createLedger(partsOf(options));
+}
+
+/**
+ * The kill switch alone, for tools that run no calls.
+ * @throws KeyError unless the key has 32 bytes
+ */
+export function openHolds(options: OpenLedgerOptions): Holds {
+  return createHolds(partsOf(options));
+}
+
+function partsOf({ store, key }: OpenLedgerOptions): LedgerOptions {
   const sealer = createSealer({ masterKey: keyBytes(key, 32), keys: store });
-  return createLedger({ store, sealer, recorder: createRecorder({ clock: createClock() }) });
+  const clock = createClock();
+  return { store, sealer, recorder: createRecorder({ clock }), clock };
 }

@@ -6,6 +6,7 @@
  * @module
  */
 import type { ReasonCode, Risk, Verdict } from '../call.ts';
+import type { RedactionRules } from './redaction-rules.ts';
 
 export type RecordKind = 'identity' | 'decision' | 'approval' | 'claim' | 'credential' | 'outcome' | 'administration';
 
@@ -45,6 +46,8 @@ export interface RecordEvent {
   readonly resultDigest?: string;
   /** Arguments; redacted, then sealed. */
   readonly arguments?: unknown;
+  /** How: the tool's own rules. Not written down. */
+  readonly redact?: RedactionRules;
   /** Trace and span the record belongs to (W3C trace context, hexadecimal). */
   readonly trace?: string;
   readonly span?: string;

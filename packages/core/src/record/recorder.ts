@@ -18,6 +18,8 @@ import { redactArguments } from './redact.ts';
 export interface RecordKey {
   readonly pseudonym?: string;
   readonly user?: string;
+  /** Keyed: for what a rule wants digested. */
+  readonly digest?: (text: string) => string;
   seal(plaintext: string, context: string): string;
 }
 
@@ -54,7 +56,7 @@ export function createRecorder({ clock }: { clock: Clock }): Recorder {
       if (!kinds.has(kind)) throw new LedgerError(`unknown kind of record: ${String(kind)}`);
       const time = clock.now();
       const id = `rec_${time.toString(16).padStart(12, '0')}${nextIdBytes().toString('hex')}`;
-      const part = sealedPart(event, key?.user, nextSalt);
+      const part = sealedPart(event, key, nextSalt);
       const body = recordBody(event, id, time, key?.pseudonym, part, sealPart(event, id, part, key));
       const draft = {
         id,
@@ -113,19 +115,24 @@ function recordBody(
   };
 }
 
-function sealedPart(event: RecordEvent, user: string | undefined, nextSalt: () => Buffer): SealedPart {
+function sealedPart(event: RecordEvent, key: RecordKey | undefined, nextSalt: () => Buffer): SealedPart {
   const argumentsDigest = text('argumentsDigest', event.argumentsDigest);
   const resultDigest = text('resultDigest', event.resultDigest);
   const hasDigest = argumentsDigest !== undefined || resultDigest !== undefined;
   return {
-    user: namesUser.has(event.kind) ? text('user', user) : undefined,
+    user: namesUser.has(event.kind) ? text('user', key?.user) : undefined,
     approver: text('approver', event.approver),
     detail: text('detail', event.detail, maxDetail),
     argumentsDigest,
     resultDigest,
     salt: hasDigest ? nextSalt().toString('base64url') : undefined,
-    arguments: event.arguments === undefined ? undefined : redactArguments(event.arguments),
+    arguments: redactedArguments(event, key),
   };
+}
+
+function redactedArguments(event: RecordEvent, key: RecordKey | undefined): unknown {
+  if (event.arguments === undefined) return undefined;
+  return redactArguments(event.arguments, { rules: event.redact, digest: key?.digest });
 }
 
 function sealPart(event: RecordEvent, id: string, part: SealedPart, key: RecordKey | undefined): string | undefined {

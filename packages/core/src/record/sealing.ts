@@ -6,7 +6,7 @@
  * records a subject goes by a pseudonym, so that no user id stands in the clear.
  * @module
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
 import { KeyError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
 import type { Store } from '../store/store.ts';
@@ -20,6 +20,8 @@ export interface SubjectKey extends SealingKey {
   /** Stands for the user in the store, in records and in spans: HMAC-SHA-256, 144 bits, base64url. */
   readonly pseudonym: string;
   readonly user: string;
+  /** Stands for a text in the store: HMAC-SHA-256 under a key of this user, base64url. Cannot be guessed from outside. */
+  readonly digest: (text: string) => string;
 }
 
 export interface Sealer {
@@ -58,6 +60,8 @@ interface CacheEntry {
 
 const keyBytes = 32;
 const pseudonymBytes = 18;
+/** Derives the key of digests from that of the user (HKDF-SHA-256, RFC 5869). */
+const digestInfo = 'countersign/1/digest';
 
 export function createSealer(options: SealerOptions): Sealer {
   const { keys, cacheSeconds = 60, cacheSize = 10_000, elapsed = () => performance.now() } = options;
@@ -118,8 +122,10 @@ function unwrapKey(wrapping: SealingKey, tenant: string, subject: string, stored
   const [encoded = '', user = ''] = wrapping.open(stored, wrappingContext(tenant, subject)).split(' ');
   const bytes = Buffer.from(encoded, 'base64url');
   if (bytes.length !== keyBytes) throw new KeyError('the stored key of this subject is malformed');
+  const digests = createSecretKey(Buffer.from(hkdfSync('sha256', bytes, '', digestInfo, keyBytes)));
   const key = createSealingKey(bytes, { replaceable: true });
-  return { ...key, pseudonym: subject, user };
+  const digest = (text: string): string => createHmac('sha256', digests).update(text).digest('base64url');
+  return { ...key, pseudonym: subject, user, digest };
 }
 
 function cacheKeyOf(tenant: string, user: string): string {

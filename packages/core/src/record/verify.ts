@@ -1,15 +1,23 @@
 /**
- * Verification of the ledger: every chain is recomputed from its genesis.
+ * Verification of the ledger: every chain is recomputed from its genesis, and held against what was sealed.
  *
- * What it proves: since the newest of the `expectedHeads`, kept outside the store, nothing up to them was changed. What
- * it cannot prove alone: whoever can write to the store can cut the newest records off, or rewrite all of them and their
- * heads. Only heads kept elsewhere show that, so `provenUpTo` says how far they reach.
+ * What it proves: up to the newest checkpoint that the notary signed, and up to heads kept outside the store, nothing
+ * was changed. What it cannot prove: whoever can write to the store can cut off or rewrite records that came later,
+ * and, where no checkpoint is kept elsewhere, put an older copy in its place. `provenUpTo` says how far the proof reaches.
  * @module
  */
 import { LedgerError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
 import type { Store } from '../store/store.ts';
 import { genesisHash, hashRecord } from './chain.ts';
+import {
+  openSeals,
+  type BrokenSegment,
+  type SealFinding,
+  type SealOptions,
+  type Seals,
+  type SealTrail,
+} from './notary/check-seals.ts';
 import { parseRecordBody } from './open-record.ts';
 import type { ChainHead, StoredRecord } from './record.ts';
 
@@ -24,11 +32,14 @@ export type LedgerProblem =
   /** Records of a writer that never registered a head. */
   | 'unknown_writer'
   /** The record says that it belongs to another tenant or writer. */
-  | 'foreign';
+  | 'foreign'
+  /** Of the whole log: no checkpoint; one that does not hold; an older copy; another log than was seen elsewhere. */
+  | SealFinding['problem'];
 
 export interface Finding {
+  /** Empty for what concerns the whole log. */
   readonly writer: string;
-  /** Where in the writer's chain. */
+  /** Where in the writer's chain; 0 for what concerns the whole log. */
   readonly seq: number;
   readonly problem: LedgerProblem;
   readonly message: string;
@@ -37,8 +48,10 @@ export interface Finding {
 export interface VerifiedWriter {
   readonly writer: string;
   readonly records: number;
-  /** Sequence of the newest expected head that the chain leads to without a problem; 0 when none was given. */
+  /** Up to where it is proven: by the newest checkpoint or expected head that the chain leads to without a problem. */
   readonly provenUpTo: number;
+  /** The last record that was pruned; 0: none. */
+  readonly prunedUpTo: number;
 }
 
 export interface Verification {
@@ -47,6 +60,8 @@ export interface Verification {
   readonly writers: readonly VerifiedWriter[];
   /** At most 20 of each writer: one change near the beginning breaks everything after it. */
   readonly problems: readonly Finding[];
+  /** The newest checkpoint that holds, when a public key was given. */
+  readonly checkpoint?: { readonly origin: string; readonly size: number; readonly root: string };
   /** The last record of each chain as it was read. Keep them outside the store as the next `expectedHeads`. */
   readonly heads: readonly ChainHead[];
 }
@@ -54,14 +69,16 @@ export interface Verification {
 export interface VerifyOptions {
   /** Heads of earlier verifications, kept where the writer of the store cannot reach them. */
   readonly expectedHeads?: readonly ChainHead[];
+  /** The notary's public key, and checkpoints that are kept elsewhere. Without it no seal is looked at. */
+  readonly seals?: SealOptions;
   /** Called after each page. */
   readonly onProgress?: (progress: { readonly writer: string; readonly records: number }) => void;
-  /** Records per read. Default 500. */
+  /** Records per read. Default 1,000. */
   readonly pageSize?: number;
 }
 
-/** The operations that verification reads by. */
-export type VerifiableStore = Pick<Store, 'records' | 'heads' | 'writers'>;
+/** The operations that verification reads by; entries only where seals are checked. */
+export type VerifiableStore = Pick<Store, 'records' | 'heads' | 'writers'> & Partial<Pick<Store, 'entry' | 'entries'>>;
 
 const maxProblemsPerWriter = 20;
 
@@ -69,35 +86,50 @@ const maxProblemsPerWriter = 20;
 export async function verifyLedger(
   store: VerifiableStore,
   tenant: string,
-  { expectedHeads = [], onProgress, pageSize = 500 }: VerifyOptions = {},
+  { expectedHeads = [], onProgress, pageSize = 1000, seals: sealOptions }: VerifyOptions = {},
 ): Promise<Verification> {
   requireId('tenant', tenant);
   const foreign = expectedHeads.find((head) => head.tenant !== tenant);
   if (foreign !== undefined) throw new LedgerError(`an expected head is of tenant ${foreign.tenant}, not of ${tenant}`);
 
+  const seals = sealOptions === undefined ? undefined : await openSeals(sealedStore(store), tenant, sealOptions);
   const headsBefore = await store.heads(tenant);
   const names = [...headsBefore, ...expectedHeads].map((head) => head.writer);
-  const writers = [...new Set([...names, ...(await store.writers(tenant))])];
+  const writers = [...new Set([...names, ...(await store.writers(tenant)), ...(seals?.writers ?? [])])];
   const chains: Chain[] = [];
   for (const writer of writers) {
     const expected = expectedHeads.filter((head) => head.writer === writer);
-    const chain = createChain(tenant, writer, [...expected, ...headsBefore.filter((head) => head.writer === writer)]);
+    const known = [...expected, ...headsBefore.filter((head) => head.writer === writer)];
+    const chain = createChain(tenant, writer, known, seals?.trailOf(writer));
     for await (const page of pagesOf(store, tenant, writer, pageSize)) {
-      for (const record of page) checkRecord(chain, record);
+      for (const record of page) {
+        checkRecord(chain, record);
+        const broken = chain.trail?.record(record.seq, record.hash);
+        if (broken !== undefined) reportOnce(chain, await broken);
+      }
       onProgress?.({ writer, records: chain.records });
     }
+    checkSealedEnd(chain);
     for (const head of expected) checkHead(chain, head, 'a head kept outside');
     chains.push(chain);
   }
   const headsAfter = await store.heads(tenant);
   for (const chain of chains) checkStoredHeads(chain, headsBefore, headsAfter);
-  return conclude(chains, expectedHeads);
+  return conclude(chains, expectedHeads, seals);
+}
+
+function sealedStore(store: VerifiableStore): Pick<Store, 'entry' | 'entries'> {
+  if (store.entry !== undefined && store.entries !== undefined) return store as Pick<Store, 'entry' | 'entries'>;
+  throw new LedgerError('this store keeps no entries, so that no seal can be checked: verify the store itself');
 }
 
 /** What is known of one chain while it is read. */
 interface Chain {
   readonly tenant: string;
   readonly writer: string;
+  readonly trail: SealTrail | undefined;
+  /** The last record that was pruned. */
+  readonly start: number;
   /** Hashes at the places that heads speak of. */
   readonly seen: Map<number, string | undefined>;
   readonly problems: Finding[];
@@ -107,16 +139,18 @@ interface Chain {
   time: number;
 }
 
-function createChain(tenant: string, writer: string, heads: readonly ChainHead[]): Chain {
-  const genesis = genesisHash(tenant, writer);
+function createChain(tenant: string, writer: string, heads: readonly ChainHead[], trail: SealTrail | undefined): Chain {
+  const start = trail?.start ?? { seq: 0, hash: genesisHash(tenant, writer) };
   return {
     tenant,
     writer,
-    seen: new Map<number, string | undefined>(heads.map((head) => [head.seq, undefined])).set(0, genesis),
+    trail,
+    start: start.seq,
+    seen: new Map<number, string | undefined>(heads.map((head) => [head.seq, undefined])).set(start.seq, start.hash),
     problems: [],
     records: 0,
-    seq: 0,
-    previous: genesis,
+    seq: start.seq,
+    previous: start.hash,
     time: 0,
   };
 }
@@ -194,7 +228,15 @@ function checkBody(chain: Chain, record: StoredRecord): number | undefined {
   }
 }
 
+/** Also when nothing is left: what was sealed must be there, or have been pruned. */
+function checkSealedEnd(chain: Chain): void {
+  const sealed = chain.trail?.sealedTo ?? 0;
+  if (chain.seq < sealed) report(chain, chain.seq + 1, 'truncated', `is missing: the chain was sealed up to ${sealed}`);
+}
+
+/** What was pruned can no longer be compared; the notary signed for it. */
 function checkHead(chain: Chain, head: ChainHead, source: string): void {
+  if (head.seq < chain.start) return;
   if (head.seq > chain.seq) {
     report(chain, chain.seq + 1, 'truncated', `is missing: ${source} says that the chain reaches ${head.seq}`);
   } else if (chain.seen.get(head.seq) !== head.hash) {
@@ -217,17 +259,28 @@ function report(chain: Chain, seq: number, problem: LedgerProblem, what: string)
   chain.problems.push({ writer: chain.writer, seq, problem, message: `record ${seq} ${what}` });
 }
 
-/** A head proves what is before it only as far as every link up to it holds. */
-function provenUpTo({ writer, seen, problems }: Chain, expectedHeads: readonly ChainHead[]): number {
-  const proven = expectedHeads.filter(
-    (head) =>
-      head.writer === writer && seen.get(head.seq) === head.hash && problems.every((finding) => finding.seq > head.seq),
-  );
-  return Math.max(0, ...proven.map((head) => head.seq));
+/** One change is one problem: what the chain showed already is not said again by the seal. */
+function reportOnce(chain: Chain, { seq, message }: BrokenSegment): void {
+  if (!chain.problems.some((finding) => finding.seq === seq)) report(chain, seq, 'edited', message);
 }
 
-function conclude(chains: readonly Chain[], expectedHeads: readonly ChainHead[]): Verification {
-  const problems = chains.flatMap((chain) => chain.problems);
+/** A head, or a seal, proves what is before it only as far as every link up to it holds. */
+function provenUpTo({ writer, seen, problems, trail }: Chain, expectedHeads: readonly ChainHead[]): number {
+  const proven = expectedHeads
+    .filter((head) => head.writer === writer && seen.get(head.seq) === head.hash)
+    .map((head) => head.seq);
+  const reached = [...proven, trail?.sealedTo ?? 0].filter((seq) => problems.every((finding) => finding.seq > seq));
+  return Math.max(0, ...reached);
+}
+
+function conclude(
+  chains: readonly Chain[],
+  expectedHeads: readonly ChainHead[],
+  seals: Seals | undefined,
+): Verification {
+  const ofLog = (seals?.problems ?? []).map((finding) => ({ writer: '', seq: 0, ...finding }));
+  const problems = [...ofLog, ...chains.flatMap((chain) => chain.problems)];
+  const checkpoint = seals?.checkpoint;
   return {
     ok: problems.length === 0,
     records: chains.reduce((sum, chain) => sum + chain.records, 0),
@@ -235,7 +288,9 @@ function conclude(chains: readonly Chain[], expectedHeads: readonly ChainHead[])
       writer: chain.writer,
       records: chain.records,
       provenUpTo: provenUpTo(chain, expectedHeads),
+      prunedUpTo: chain.start,
     })),
+    ...(checkpoint === undefined ? {} : { checkpoint: { ...checkpoint, root: checkpoint.root.toString('base64') } }),
     problems,
     heads: chains
       .filter((chain) => chain.records > 0)

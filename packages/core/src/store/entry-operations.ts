@@ -5,6 +5,7 @@
 import { StoreError } from '../errors.ts';
 import { createRandomPool } from '../record/random-pool.ts';
 import type { OperationContext } from './approval-operations.ts';
+import { holdIdsOf } from './hold-ids.ts';
 import type { CallFacts, PruneInput, PutEntryInput } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -12,9 +13,8 @@ const nextVersion = createRandomPool(12);
 const newVersion = (): string => nextVersion().toString('base64url');
 
 /** On hold: nobody's call is claimed, whatever was approved before. */
-export function isHeld({ entries }: Tables, { tenant, subject, agent, delegation }: CallFacts): boolean {
-  const chain = [...delegation, agent].map((each) => `agent:${each}`);
-  return ['tenant', `subject:${subject}`, ...chain].some((id) => entries.find(tenant, 'hold', id) !== undefined);
+export function isHeld({ entries }: Tables, call: CallFacts): boolean {
+  return holdIdsOf(call).some((id) => entries.find(call.tenant, 'hold', id) !== undefined);
 }
 
 export function putEntry({ tables, append }: OperationContext, input: PutEntryInput): string | undefined {

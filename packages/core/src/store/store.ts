@@ -25,7 +25,10 @@ export interface CallFacts {
   readonly slot: string;
   /** Digest of the slot and everything the call would run with. */
   readonly key: string;
-  /** SHA-256 of the canonical arguments, base64url. */
+  /**
+   * Stands for the arguments: their digest under the user's key (HMAC-SHA-256, base64url), so that who reads the store
+   * cannot guess a short argument, and nobody can once the key was erased.
+   */
   readonly argumentsDigest: string;
 }
 

@@ -68,7 +68,7 @@ async function checkInvariants(folder: string, key: string): Promise<void> {
   await countersign.maintain();
   const credentials = lines(`${folder}/credentials`);
   const of = (state: string): string[] =>
-    credentials.filter((line) => line.startsWith(state)).map((line) => line.slice(state.length + 1));
+    credentials.filter((line) => line.startsWith(state)).map((line) => line.split(' ')[1] ?? '');
   expect(new Set(of('revoked'))).toEqual(new Set([...of('issued'), ...of('revoked')]));
   await countersign.close();
 }
@@ -99,6 +99,43 @@ describe('kill -9 of a low-risk call with a credential', () => {
         expect(outcome.status).toBe(second[killAt]);
         if (outcome.status === 'unknown') expect(lines(`${base.folder}/effects`)).toHaveLength(effects);
         await checkInvariants(base.folder, base.key);
+      },
+    );
+  }
+});
+
+describe('the credential of a process that was killed', () => {
+  for (const killAt of ['before-credential', 'after-credential', 'after-lease-noted', 'after-effect'] as const) {
+    verifies(
+      ['CRD-2', 'REL-2'],
+      `${killAt}: was in the store before it was issued, ends within the life it was asked for, and is swept after that`,
+      async () => {
+        const base = { ...world(), tool: 'secret', callId: 'c1', origin: 'model', revokeFails: true } as const;
+        expect(victim({ ...base, killAt })).toBe('SIGKILL');
+        const store = sqliteStore({ path: `${base.folder}/store.sqlite` });
+        const [lease, ...more] = await store.system.openLeases(Number.MAX_SAFE_INTEGER, 10);
+        expect(more).toEqual([]);
+        const issued = lines(`${base.folder}/credentials`).map((line) => line.split(' '));
+        expect(issued.map(([state, id]) => [state, id])).toEqual(
+          killAt === 'before-credential' ? [] : [['issued', lease?.id]],
+        );
+        // Whatever happens to the sweeper and the service, it is over when the store says so, but for the time that the
+        // request took to arrive: its life is counted from there, and the gate waits 10 seconds at most.
+        for (const [, , endsAt] of issued) expect(Number(endsAt)).toBeLessThanOrEqual((lease?.expiresAt ?? 0) + 10_000);
+
+        const maintain = async (revokeFails: boolean, at: number) => {
+          const provider = fileProvider(base.folder, () => undefined, revokeFails);
+          const audit = { key: Buffer.from(base.key, 'hex') };
+          const options = { policy, store, audit, credentials: [provider], now: () => at };
+          return createCountersign(options).maintain();
+        };
+        const end = lease?.expiresAt ?? 0;
+        expect(await maintain(false, end - 1)).toMatchObject({ closedLeases: 0, openLeases: 0 });
+        expect(await maintain(true, end + 1)).toMatchObject({ closedLeases: 0, openLeases: 1 });
+        expect(await maintain(false, end + 1)).toMatchObject({ closedLeases: 1, openLeases: 0 });
+        expect(lines(`${base.folder}/credentials`)).toContain(`revoked ${lease?.id}`);
+        expect(await store.system.openLeases(Number.MAX_SAFE_INTEGER, 10)).toEqual([]);
+        await store.close();
       },
     );
   }

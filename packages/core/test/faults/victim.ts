@@ -37,6 +37,8 @@ export interface VictimInput {
   readonly callId: string;
   readonly origin: 'model' | 'resume';
   readonly killAt: KillPoint;
+  /** The service is not reachable when credentials are to be revoked. */
+  readonly revokeFails?: boolean;
 }
 
 const policyDocument = {
@@ -54,8 +56,12 @@ const policyDocument = {
 
 export const policy = definePolicy(policyDocument);
 
-/** Credentials at the provider, as lines `issued <lease>` and `revoked <lease>`. */
-export function fileProvider(folder: string, reach: (point: KillPoint) => void): CredentialProvider {
+/** Credentials at the provider, as lines `issued <lease> <when it ends by itself>` and `revoked <lease>`. */
+export function fileProvider(
+  folder: string,
+  reach: (point: KillPoint) => void,
+  revokeFails = false,
+): CredentialProvider {
   return {
     name: 'file',
     services: ['tickets'],
@@ -64,16 +70,18 @@ export function fileProvider(folder: string, reach: (point: KillPoint) => void):
     findable: true,
     async get({ leaseId, ttlMs }) {
       reach('before-credential');
-      appendFileSync(`${folder}/credentials`, `issued ${leaseId}\n`);
+      const expiresAt = Date.now() + ttlMs;
+      appendFileSync(`${folder}/credentials`, `issued ${leaseId} ${expiresAt}\n`);
       reach('after-credential');
       return {
         credentialId: leaseId,
         secret: new Secret('a-secret-of-the-file-provider'),
-        expiresAt: Date.now() + ttlMs,
+        expiresAt,
       };
     },
     async provision() {},
     async revoke({ leaseId }) {
+      if (revokeFails) throw new Error('unreachable');
       appendFileSync(`${folder}/credentials`, `revoked ${leaseId}\n`);
     },
     async rotate() {},
@@ -110,7 +118,7 @@ export async function executeVictimCall(input: VictimInput): Promise<Outcome> {
     store,
     audit: { key: Buffer.from(input.key, 'hex') },
     approvals: { keys: [input.voteKey] },
-    credentials: [fileProvider(folder, reach)],
+    credentials: [fileProvider(folder, reach, input.revokeFails)],
     timeouts: { settleMs: 50 },
   });
   const gate = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });

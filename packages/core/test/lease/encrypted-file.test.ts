@@ -1,3 +1,5 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,14 +8,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { verifies } from '../../../../test/verifies.ts';
 import { KeyError, LeaseError } from '../../src/errors.ts';
 import { createKeyFile } from '../../src/key-file.ts';
-import {
-  encryptedFileProvider,
-  registerSecret,
-  removeSecret,
-  sealSecretsFile,
-} from '../../src/lease/encrypted-file.ts';
-import type { EncryptedFileOptions, RegisteredSecret } from '../../src/lease/encrypted-file.ts';
+import { encryptedFileProvider } from '../../src/lease/encrypted-file.ts';
+import { registerSecret, rekeySecretsFile, removeSecret, sealSecretsFile } from '../../src/lease/secrets-file.ts';
+import type { EncryptedFileOptions } from '../../src/lease/secrets-file.ts';
+import type { RegisteredSecret } from '../../src/lease/static-secret.ts';
 import { Secret } from '../../src/lease/secret.ts';
+import type { SecretsWriterInput } from './secrets-writer.ts';
 import { providerContract } from '../../src/testing/provider-contract.ts';
 
 const dayMs = 86_400_000;
@@ -85,7 +85,8 @@ describe('a secrets file', () => {
     for (const hidden of [value, 'acme', 'github', Buffer.from(value).toString('base64url')])
       expect(raw.includes(hidden)).toBe(false);
     expect(fs.statSync(options.path).mode & 0o777).toBe(0o600);
-    expect(fs.readdirSync(folder).toSorted()).toEqual(['key', 'secrets']);
+    expect(fs.readdirSync(folder).toSorted()).toEqual(['key', 'secrets', 'secrets.lock']);
+    expect(fs.statSync(`${options.path}.lock`)).toMatchObject({ size: 0, mode: 0o100600 });
   });
 
   verifies(
@@ -210,24 +211,32 @@ describe('a registered secret', () => {
     await refusal(() => get({ service: 'aws' }));
   });
 
-  verifies(['CRD-4'], 'warns in its last week and stops at its expiry', async () => {
-    await sealSecretsFile(options, [entry()], now);
-    const warnings: object[] = [];
-    const watched = provider({
-      onExpiring: (secret) => {
-        warnings.push(secret);
-        throw new Error('broken pager');
-      },
-    });
-    await watched.get(request);
-    expect(warnings).toEqual([]);
-    now += 24 * dayMs;
-    await watched.get(request);
-    expect(warnings).toMatchObject([{ tenant: 'acme', service: 'github' }]);
-    expect(warnings[0]).not.toHaveProperty('value');
-    now += 6 * dayMs;
-    expect((await refusal(() => watched.get(request))).message).toContain('expired');
-  });
+  verifies(
+    ['CRD-4'],
+    'warns from 80 % of its life on and stops at its expiry, measured from its registration',
+    async () => {
+      await sealSecretsFile(options, [entry()], now);
+      const warnings: object[] = [];
+      const watched = provider({
+        onExpiring: (secret) => {
+          warnings.push(secret);
+          throw new Error('broken pager');
+        },
+      });
+      await watched.get(request);
+      now += 24 * dayMs - 1;
+      // Another change of the file does not make the secret younger.
+      await registerSecret(options, entry({ service: 'aws' }), now);
+      await watched.get(request);
+      expect(warnings).toEqual([]);
+      now += 1;
+      await watched.get(request);
+      expect(warnings).toMatchObject([{ tenant: 'acme', service: 'github' }]);
+      expect(warnings[0]).not.toHaveProperty('value');
+      now += 6 * dayMs;
+      expect((await refusal(() => watched.get(request))).message).toContain('expired');
+    },
+  );
 
   test('needs an expiry within 90 days and a value that can be scrubbed', async () => {
     for (const wrong of [
@@ -238,7 +247,7 @@ describe('a registered secret', () => {
     ]) {
       await expect(sealSecretsFile(options, [entry(wrong)], now)).rejects.toThrow(LeaseError);
     }
-    expect(fs.readdirSync(folder)).toEqual(['key']);
+    expect(fs.existsSync(options.path)).toBe(false);
   });
 
   test('is replaced under the same name, and gone at once when removed', async () => {
@@ -253,17 +262,13 @@ describe('a registered secret', () => {
     await refusal(() => held.get(request));
   });
 
-  test('is not lost to a second writer, nor to a writer that failed', async () => {
+  test('is not lost to other writers at once, nor to what a writer left that died', async () => {
     await sealSecretsFile(options, [], now);
-    const names = Array.from({ length: 5 }, (_, index) => `agent-${index}`);
-    const results = await Promise.allSettled(names.map((agent) => registerSecret(options, entry({ agent }), now)));
-    const written = names.filter((_, index) => results[index]?.status === 'fulfilled');
-    expect(written.length).toBeGreaterThan(0);
-    for (const agent of written) expect(await get({ agent })).toBe(value);
     fs.writeFileSync(`${options.path}.new`, 'of a writer that died');
-    const error = await refusal(() => registerSecret(options, entry(), now));
-    expect(error.message).toContain('remove it');
-    expect(await get({ agent: written[0] ?? '' })).toBe(value);
+    const names = Array.from({ length: 8 }, (_, index) => `agent-${index}`);
+    await Promise.all(names.map((agent) => registerSecret(options, entry({ agent }), now)));
+    for (const agent of names) expect(await get({ agent })).toBe(value);
+    expect(fs.existsSync(`${options.path}.new`)).toBe(false);
   });
 
   test('cannot be registered in a file that cannot be opened', async () => {
@@ -272,6 +277,111 @@ describe('a registered secret', () => {
     createKeyFile(path.join(folder, 'other'));
     await refusal(() => registerSecret({ ...options, key: { keyFile: path.join(folder, 'other') } }, entry(), now));
     expect(await get()).toBe(value);
+  });
+});
+
+describe('several processes on one secrets file', () => {
+  function writer(agents: readonly string[]): ChildProcess {
+    const input: SecretsWriterInput = { path: options.path, keyFile: path.join(folder, 'key'), agents };
+    return spawn(process.execPath, [path.join(import.meta.dirname, 'secrets-writer.ts'), JSON.stringify(input)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+  }
+
+  function drained(child: ChildProcess): ChildProcess {
+    child.stdout?.resume();
+    return child;
+  }
+
+  verifies(
+    ['CRD-3'],
+    'lose no update of each other',
+    async () => {
+      await sealSecretsFile(options, [], now);
+      const groups = ['a', 'b', 'c'].map((group) => Array.from({ length: 10 }, (_, index) => `${group}${index}`));
+      const codes = await Promise.all(groups.map(async (agents) => once(drained(writer(agents)), 'exit')));
+      expect(codes.map(([code]) => code as number)).toEqual([0, 0, 0]);
+      for (const agent of groups.flat()) expect(await get({ agent })).toBe(`canary-of-${agent}`);
+    },
+    { timeout: 60_000 },
+  );
+
+  verifies(
+    ['CRD-3', 'REL-2'],
+    'kill -9 of a writer at any moment leaves a file that opens, holds what was acknowledged, and is not locked',
+    async () => {
+      await sealSecretsFile(options, [], now);
+      for (let round = 0; round < 6; round += 1) {
+        const agents = Array.from({ length: 500 }, (_, index) => `r${round}-${index}`);
+        const child = writer(agents);
+        let acknowledged = '';
+        child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+          acknowledged += text;
+          // At another moment of the write in each round.
+          if (acknowledged.length > 20) setTimeout(() => child.kill('SIGKILL'), round * 2);
+        });
+        await once(child, 'close');
+        expect(child.signalCode).toBe('SIGKILL');
+        for (const agent of acknowledged.split('\n').slice(0, -1))
+          expect(await get({ agent })).toBe(`canary-of-${agent}`);
+        await registerSecret(options, entry({ agent: `after-${round}` }), now);
+        expect(await get({ agent: `after-${round}` })).toBe(value);
+        expect(fs.readdirSync(folder).toSorted()).toEqual(['key', 'secrets', 'secrets.lock']);
+      }
+    },
+    { timeout: 60_000 },
+  );
+});
+
+describe('re-keying a secrets file', () => {
+  verifies(['CRD-3'], 'seals everything under the new key, and the old one opens it no more', async () => {
+    await sealSecretsFile(options, [entry(), entry({ agent: 'bot-2', value: new Secret('canary-second') })], now);
+    const newKey = { keyFile: path.join(folder, 'next') };
+    createKeyFile(newKey.keyFile);
+    await rekeySecretsFile({ ...options, newKey }, now);
+    expect((await refusal(() => get())).message).toContain('wrong key');
+    const rekeyed = provider({ key: newKey });
+    for (const [agent, expected] of [
+      ['bot', value],
+      ['bot-2', 'canary-second'],
+    ] as const) {
+      const answer = await rekeyed.get({ ...request, agent });
+      expect('secret' in answer && answer.secret.reveal()).toBe(expected);
+    }
+  });
+
+  test('from a key file to a passphrase and back', { timeout: 60_000 }, async () => {
+    await sealSecretsFile(options, [entry()], now);
+    const passphrase = { passphrase: new Secret('correct horse battery') };
+    await rekeySecretsFile({ ...options, newKey: passphrase }, now);
+    await refusal(() => get());
+    await rekeySecretsFile({ path: options.path, key: passphrase, newKey: options.key }, now);
+    expect(await get()).toBe(value);
+  });
+
+  test('with a wrong old key, or to a key that others can read, changes nothing', async () => {
+    await sealSecretsFile(options, [entry()], now);
+    const before = fs.readFileSync(options.path);
+    createKeyFile(path.join(folder, 'other'));
+    fs.chmodSync(path.join(folder, 'other'), 0o644);
+    await refusal(() => rekeySecretsFile({ ...options, newKey: { keyFile: path.join(folder, 'other') } }, now));
+    fs.chmodSync(path.join(folder, 'other'), 0o600);
+    const swapped = { path: options.path, key: { keyFile: path.join(folder, 'other') }, newKey: options.key };
+    expect(await refusal(() => rekeySecretsFile(swapped, now))).toBeInstanceOf(KeyError);
+    expect(fs.readFileSync(options.path)).toEqual(before);
+  });
+
+  test('beside writers with the old key loses nothing: they are refused afterwards', async () => {
+    await sealSecretsFile(options, [entry()], now);
+    const newKey = { keyFile: path.join(folder, 'next') };
+    createKeyFile(newKey.keyFile);
+    const agents = Array.from({ length: 6 }, (_, index) => `late-${index}`);
+    const writes = agents.map((agent) => registerSecret(options, entry({ agent }), now));
+    const [, ...written] = await Promise.allSettled([rekeySecretsFile({ ...options, newKey }, now), ...writes]);
+    const rekeyed = provider({ key: newKey });
+    const kept = agents.filter((_, index) => written[index]?.status === 'fulfilled');
+    for (const agent of kept) expect(await rekeyed.get({ ...request, agent })).toBeDefined();
+    expect(await rekeyed.get(request)).toMatchObject({ credentialId: 'lease-1' });
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { createClock } from '../../src/record/clock.ts';
 import { createLedger } from '../../src/record/ledger.ts';
 import type { Ledger, LedgerQuery } from '../../src/record/ledger.ts';
 import type { OpenedRecord } from '../../src/record/open-record.ts';
@@ -20,7 +21,7 @@ function createWritten(): Written {
   const { store, sealer, recorder } = bench;
   return {
     ...bench,
-    ledger: createLedger({ store, sealer, recorder }),
+    ledger: createLedger({ store, sealer, recorder, clock: createClock() }),
     async write(time, writer, event) {
       bench.setTime(start + time);
       const full: RecordEvent = {
@@ -130,7 +131,9 @@ describe('a query', () => {
   test('under the wrong master key is an error, not a list of damaged records', async () => {
     const { store, recorder } = await filled();
     const sealer = createSealer({ masterKey: new Uint8Array(32).fill(9), keys: store });
-    await expect(all(createLedger({ store, sealer, recorder }))).rejects.toMatchObject({ code: 'ERR_KEY' });
+    await expect(all(createLedger({ store, sealer, recorder, clock: createClock() }))).rejects.toMatchObject({
+      code: 'ERR_KEY',
+    });
   });
 
   test('goes on past a key that was tampered with, and says which records it cannot open', async () => {
@@ -215,7 +218,7 @@ describe('the erasure of a subject', () => {
     const { store, sealer, recorder, ledger } = await filled();
     const keysBefore = store.tables.keys.size;
     const failing = { ...store, eraseSubject: () => Promise.reject(new Error('read-only')) };
-    const broken = createLedger({ store: failing, sealer, recorder });
+    const broken = createLedger({ store: failing, sealer, recorder, clock: createClock() });
     await expect(
       broken.eraseSubject({ tenant: 'acme', user: 'ada@example.com', by: 'compliance-officer' }),
     ).rejects.toThrow('read-only');

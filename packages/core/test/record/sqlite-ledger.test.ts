@@ -23,9 +23,9 @@ let heads: readonly ChainHead[];
 async function withLedger<Result>(action: (ledger: Ledger, store: Store) => Promise<Result>): Promise<Result> {
   const store = sqliteStore({ path });
   const sealer = createSealer({ masterKey, keys: store });
-  const recorder = createRecorder({ clock: createClock() });
+  const clock = createClock();
   try {
-    return await action(createLedger({ store, sealer, recorder }), store);
+    return await action(createLedger({ store, sealer, recorder: createRecorder({ clock }), clock }), store);
   } finally {
     await store.close();
   }

@@ -6,6 +6,7 @@ import { createRecorder } from '../../src/record/recorder.ts';
 import type { Recorder } from '../../src/record/recorder.ts';
 import { createSealer } from '../../src/record/sealing.ts';
 import type { Sealer } from '../../src/record/sealing.ts';
+import { memoryStore } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/store.ts';
 
 /** The tables of a store, open to whoever attacks them. */
@@ -17,7 +18,16 @@ export interface OpenTables {
 
 export interface TestStore extends Pick<
   Store,
-  'records' | 'heads' | 'writers' | 'subjectKey' | 'eraseSubject' | 'append'
+  | 'records'
+  | 'heads'
+  | 'writers'
+  | 'subjectKey'
+  | 'eraseSubject'
+  | 'append'
+  | 'entry'
+  | 'entries'
+  | 'putEntry'
+  | 'system'
 > {
   readonly tables: OpenTables;
   /** Appends as this writer. */
@@ -39,6 +49,7 @@ export function createTestStore(): TestStore {
   }
 
   return {
+    ...memoryStore(),
     tables,
     as: (writer) => ({ append: async (tenant, drafts) => append(writer, tenant, drafts) }),
     append: async (tenant, drafts) => append('one', tenant, drafts),

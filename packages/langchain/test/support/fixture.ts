@@ -25,7 +25,7 @@ export const document: PolicyDocument = {
   tenants: ['acme'],
   tools: {
     read: { capability: 'mail:message:read', risk: 'low' },
-    note: { capability: 'mail:note:create', risk: 'medium' },
+    note: { capability: 'mail:note:create', risk: 'medium', approval: { edit: true } },
     send: { capability: 'mail:message:send', risk: 'high' },
     wipe: { capability: 'mail:message:send', risk: 'high' },
     nuke: { capability: 'mail:mailbox:delete', risk: 'low' },
@@ -93,6 +93,7 @@ export function fixture({ policy, options = {} }: FixtureOptions = {}): Fixture 
     approvers: {
       authenticate: (credential) => (credential === approver ? { tenant: 'acme', id: 'carol' } : undefined),
     },
+    policy: definePolicy(document),
     audit: { key },
   });
   const shared: Shared = { directory, path, key: key.toString('base64'), publicKey: String(approvals.publicKey) };

@@ -46,6 +46,7 @@ export function fixture(input: FixtureOptions = {}): Fixture {
     store,
     signingKey,
     approvers: { authenticate: (credential) => (credential === carol ? { tenant: 'acme', id: 'carol' } : undefined) },
+    policy: definePolicy(document),
     audit: { key },
   });
   const options: CountersignOptions = {

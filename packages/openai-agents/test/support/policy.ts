@@ -10,8 +10,8 @@ export const document: PolicyDocument = {
   tenants: ['acme'],
   tools: {
     read: { capability, risk: 'low' },
-    note: { capability: 'tickets:note:create', risk: 'medium' },
-    deploy: { capability: 'deploy:staging:create', risk: 'high' },
+    note: { capability: 'tickets:note:create', risk: 'medium', approval: { edit: true } },
+    deploy: { capability: 'deploy:staging:create', risk: 'high', approval: { edit: true } },
     wire: { capability: 'deploy:staging:create', risk: 'high' },
     pay: {
       capability: 'tickets:refund:create',
