@@ -12,6 +12,8 @@ import * as github from '@countersign/github';
 import * as kit from '@countersign/core/store-kit';
 import * as langchain from '@countersign/langchain';
 import * as postgres from '@countersign/postgres';
+import * as oauth from '@countersign/oauth';
+import * as providerKit from '@countersign/core/provider-kit';
 import * as vault from '@countersign/vault';
 
 /**
@@ -29,6 +31,7 @@ describe('public names', () => {
         "CallPending",
         "CallUnknown",
         "ConfigurationError",
+        "ConsentRequired",
         "CountersignError",
         "IdentifierError",
         "KeyError",
@@ -137,6 +140,27 @@ describe('public names', () => {
       "storeContract",
     ]
   `));
+  test('of what providers are built with', () =>
+    expect(names(providerKit)).toMatchInlineSnapshot(`
+    [
+      "createClock",
+      "createRecorder",
+      "createSealer",
+      "keyBytes",
+      "requireId",
+      "takeLock",
+      "within",
+    ]
+  `));
+  test('of the OAuth provider', () =>
+    expect(names(oauth)).toMatchInlineSnapshot(`
+    [
+      "actorTokens",
+      "createOAuth",
+      "fromAuthJs",
+      "nodeListener",
+    ]
+  `));
   test('of the AI SDK adapter', () =>
     expect(names(aiSdk)).toMatchInlineSnapshot(`
     [
@@ -235,6 +259,7 @@ test('every error class has its code, and is recognised across two copies of the
       "ERR_CALL_PENDING",
       "ERR_CALL_UNKNOWN",
       "ERR_CONFIGURATION",
+      "ERR_CONSENT_REQUIRED",
       "ERR_IDENTIFIER",
       "ERR_KEY",
       "ERR_LEASE",

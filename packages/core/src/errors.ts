@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'ERR_UNAUTHORIZED_TOOL_CALL'
   | 'ERR_CALL_PENDING'
   | 'ERR_CALL_UNKNOWN'
+  | 'ERR_CONSENT_REQUIRED'
   | 'ERR_TOOL_NOT_GOVERNABLE'
   | 'ERR_APPROVAL_NOT_FOUND'
   | 'ERR_APPROVAL_CONFLICT'
@@ -136,6 +137,21 @@ export class CallUnknown extends CountersignError {
   static readonly code = 'ERR_CALL_UNKNOWN';
   constructor(message: string, details?: ErrorDetails) {
     super('ERR_CALL_UNKNOWN', message, details);
+  }
+}
+
+/**
+ * The call needs a credential that its user has not consented to; it has not run. Send this very user to `url`; after
+ * that, ask again. The address does nothing for anybody else.
+ */
+export class ConsentRequired extends CountersignError {
+  static readonly code = 'ERR_CONSENT_REQUIRED';
+  readonly service: string;
+  readonly url: string;
+  constructor(message: string, details: { readonly service: string; readonly url: string }) {
+    super('ERR_CONSENT_REQUIRED', message);
+    this.service = details.service;
+    this.url = details.url;
   }
 }
 

@@ -38,6 +38,7 @@ export {
   CallPending,
   CallUnknown,
   ConfigurationError,
+  ConsentRequired,
   CountersignError,
   IdentifierError,
   KeyError,

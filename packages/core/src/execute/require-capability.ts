@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Outcome } from '../call.ts';
-import { ArgumentsError, CallPending, CallUnknown, UnauthorizedToolCall } from '../errors.ts';
+import { ArgumentsError, CallPending, CallUnknown, ConsentRequired, UnauthorizedToolCall } from '../errors.ts';
 import type { Gate } from '../gate.ts';
 
 type AnyFunction<Args extends readonly unknown[], Result> = (...args: Args) => Result | PromiseLike<Result>;
@@ -15,7 +15,7 @@ type AnyFunction<Args extends readonly unknown[], Result> = (...args: Args) => R
  * `arguments`, and `{ "arguments": [...] }` otherwise. A blocking approval is waited for.
  *
  * @throws UnauthorizedToolCall (with agent and capability) when denied, CallPending while a person has to approve,
- * CallUnknown when the outcome could not be written down, and whatever the function throws.
+ * ConsentRequired while the user has to connect a service, CallUnknown when the outcome could not be written down, and whatever the function throws.
  */
 export function requireCapability(
   gate: Gate,
@@ -66,7 +66,7 @@ export function resultOf<Result>(outcome: Outcome<Result>, agent: string, capabi
     case 'pending':
       throw new CallPending(outcome.message, outcome.approval);
     case 'consent_required':
-      throw new UnauthorizedToolCall(outcome.message, { agent, capability });
+      throw new ConsentRequired(`${outcome.message} ${outcome.url}`, outcome);
     case 'unknown':
       throw new CallUnknown(outcome.message);
     default:
