@@ -48,6 +48,7 @@ describe('public names', () => {
         "currentLease",
         "definePolicy",
         "describeApproval",
+        "describeRule",
         "encryptedFileProvider",
         "maxRisk",
         "memoryRevocationList",

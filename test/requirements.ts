@@ -131,8 +131,7 @@ const list = {
   'APR-1': {
     must: 'High risk waits for a person, medium is filed and runs later once, low runs; the policy of each level is printed.',
     kind: 'asked',
-    status: 'partial',
-    missing: 'the policy of each risk level is documented but not printed by a command',
+    status: 'built',
   },
   'APR-2': {
     must: 'A rejection, a time-out, silence, a crash or a lost message never approves.',
@@ -143,7 +142,8 @@ const list = {
     must: 'People are asked by Slack, e-mail, webhook, terminal and web inbox, several at once, and one decision settles all.',
     kind: 'asked',
     status: 'partial',
-    missing: 'terminal and HTTP endpoint; Slack, e-mail, webhook and the web inbox are missing',
+    missing:
+      'terminal, HTTP endpoint and the notifier that tells channels; Slack, e-mail, webhook and the web inbox are missing',
   },
   'APR-4': {
     must: 'An approval yields a single-use, expiring grant for exactly one call, checked again under the current policy when it is claimed.',
@@ -160,12 +160,13 @@ const list = {
     must: 'Only authenticated, eligible approvers decide, with groups, quorum, escalation and delegation; opening a link decides nothing.',
     kind: 'beyond',
     status: 'partial',
-    missing: 'authentication, tenant and requester checks; groups, quorum, escalation and delegation are missing',
+    missing: 'a membership can be handed on for a time in the approver file only',
   },
   'APR-7': {
     must: 'Edited arguments pass schema and policy again under a new digest, and the audit keeps both versions.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'the adapters do not check edited arguments against the schema of a tool yet, so they deny them',
   },
   'APR-8': {
     must: 'The pause of each framework is used where there is one and survives a restart in another process, streaming included.',
@@ -195,7 +196,7 @@ const list = {
     must: 'Pending requests are capped per run and user, and chat and mail show redacted summaries.',
     kind: 'beyond',
     status: 'partial',
-    missing: 'capped per run; per user and redacted summaries in chat and mail are missing',
+    missing: 'caps per run and per user, and redacted notices; chat and mail that show them are missing',
   },
   'CRD-1': {
     must: 'Credentials come through one provider interface, and no code reads a raw secret around it.',

@@ -22,6 +22,7 @@ import { isGuarded, markGuarded } from './guarded-state.ts';
 import { placeOfCall } from './place-of-call.ts';
 import { identifyTool } from './tool-identity.ts';
 import { kindOf, type AnyTool } from './tool-kind.ts';
+import { validateEdited } from './validate-edited.ts';
 
 /** What a gate resolver may look at: the server's own values, never messages or arguments. */
 export interface ToolContext {
@@ -151,8 +152,8 @@ function callOf({ identity }: Site, input: unknown, { toolCallId, messages }: Ca
   return { tool: identity(), callId: toolCallId, arguments: input, ...placeOfCall(toolCallId, messages) };
 }
 
-function executeOptions({ wait }: Site, { abortSignal }: CallOptions): ExecuteOptions<unknown> {
-  return { wait, signal: abortSignal, isSuspension };
+function executeOptions({ wait, tool }: Site, { abortSignal }: CallOptions): ExecuteOptions<unknown> {
+  return { wait, signal: abortSignal, isSuspension, validate: validateEdited(tool) };
 }
 
 /** Code mode pauses a program by throwing. */
@@ -196,6 +197,7 @@ function runnableOf(site: Site): RunnableTool {
     get identity() {
       return site.identity();
     },
+    validate: validateEdited(site.tool),
     run(args) {
       const { callKey, signal } = currentCall();
       return lastValue(

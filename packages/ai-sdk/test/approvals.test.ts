@@ -502,3 +502,39 @@ describe('an asynchronous approval', () => {
     expect(ran).toEqual([]);
   });
 });
+
+describe('arguments that an approver edits', () => {
+  const edit = async (f: ReturnType<typeof fixture>, text: string): Promise<void> => {
+    const [waiting] = await f.approvals.list(carol, { state: 'pending' });
+    const { id, digest } = waiting ?? { id: '', digest: '' };
+    await f.approvals.edit(carol, { id, digest, arguments: text });
+  };
+
+  verifies(['APR-7', 'ADP-1'], 'run in place of what the model sent, once', async () => {
+    const f = fixture();
+    const ran: unknown[] = [];
+    const first = await request(f.gate, ran, start, [refund]);
+    await edit(f, '{"amount": 101}');
+    await f.decide('approve');
+    const second = await request(f.restarted(), ran, answer(first.messages, true), ['paid']);
+    expect(second.told).toContain('"value":{"paid":101}');
+    await request(f.gate, ran, answer(first.messages, true), ['paid']);
+    expect(ran).toEqual([101]);
+  });
+
+  verifies('APR-7', 'do not run when the schema of the tool does not permit them', async () => {
+    const f = fixture();
+    const ran: unknown[] = [];
+    const noteTool = tool({ inputSchema: z.object({ text: z.string() }), execute: ({ text }) => void ran.push(text) });
+    const tools = guardTools({ note: noteTool }, f.gate);
+    const model = mockModel([[{ name: 'note', id: 'c1', input: { text: 'hello' } }], 'noted']);
+    await generateText({ model, tools, prompt: 'note it', stopWhen: isStepCount(5) });
+    await edit(f, '{"text": 7}');
+    const [id = ''] = await f.decide('approve');
+    expect(await f.countersign.approvals.run(id, { tools })).toMatchObject({
+      status: 'denied',
+      reason: 'arguments_invalid',
+    });
+    expect(ran).toEqual([]);
+  });
+});

@@ -16,7 +16,7 @@ const timeoutMs = 15_000;
 const maxAnswerBytes = 16 * 1024 * 1024;
 
 /** @throws CommandFailure for an address to which a token should not be sent */
-export function approvalsClient(address: string): ApprovalsService {
+export function approvalsClient(address: string): Omit<ApprovalsService, 'as'> {
   const base = baseOf(address);
   const at = (id: string, rest = ''): URL => new URL(`approvals/${encodeURIComponent(id)}${rest}`, base);
   return {
@@ -30,6 +30,9 @@ export function approvalsClient(address: string): ApprovalsService {
     show: async (credential, id) => viewOf(await ask(at(id), credential), id),
     async decide(credential, { id, ...decision }) {
       return viewOf(await ask(at(id, '/decision'), credential, decision), id);
+    },
+    async edit(credential, { id, ...edit }) {
+      return viewOf(await ask(at(id, '/arguments'), credential, edit), id);
     },
   };
 }
@@ -146,7 +149,21 @@ function viewOf(value: unknown, id?: string): ApprovalView {
     Number.isFinite(new Date(view['expiresAt']).getTime()) &&
     Array.isArray(view['delegation']) &&
     view['delegation'].every((agent) => typeof agent === 'string') &&
-    Array.isArray(view['votes']);
+    Array.isArray(view['votes']) &&
+    isRule(view['rule']);
   if (!complete || (id !== undefined && view['id'] !== id)) throw strange();
   return view as unknown as ApprovalView;
+}
+
+function isRule(value: unknown): boolean {
+  const { quorum, groups, escalation } = objectOf(value);
+  const isStep = (step: unknown): boolean => {
+    const { afterMs, groups: further } = objectOf(step);
+    return typeof afterMs === 'number' && areTexts(further);
+  };
+  return typeof quorum === 'number' && areTexts(groups) && Array.isArray(escalation) && escalation.every(isStep);
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
 }

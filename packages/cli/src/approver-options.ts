@@ -21,7 +21,10 @@ export function withApproverOptions(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
-export function connect(options: ApproverOptions): { readonly service: ApprovalsService; readonly credential: string } {
+export function connect(options: ApproverOptions): {
+  readonly service: Omit<ApprovalsService, 'as'>;
+  readonly credential: string;
+} {
   const url = options.url ?? process.env['COUNTERSIGN_URL'];
   if (url === undefined)
     throw new CommandFailure('usage', 'where is the approvals service? Give --url or set COUNTERSIGN_URL');

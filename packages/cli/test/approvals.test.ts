@@ -39,6 +39,24 @@ describe('approvals', () => {
     expect((await countersign(['approvals', 'list', '--state', 'approved', ...world.asCarol])).stdout).toContain(id);
   });
 
+  verifies(['APR-7', 'OPS-2'], 'are edited: new arguments, a new digest, and nothing approved', async () => {
+    const id = await world.request();
+    const before = await digestOf(id);
+    writeFileSync(world.path('edited.json'), '{ "version": "1.2.4" }');
+    const edit = ['approvals', 'edit', id, ...world.asCarol, '--arguments-file', world.path('edited.json')];
+    const edited = await countersign([...edit, '--digest', before]);
+    expect(edited.code).toBe(0);
+    expect(edited.stdout).toContain('{"version":"1.2.4"}');
+    expect(edited.stdout).toContain('model sent {"version":"1.2.3"}');
+    expect(await stateOf(id)).toBe('pending');
+    expect(await countersign([...edit, '--digest', before])).toMatchObject({ code: 4 });
+    expect(await countersign(['approvals', 'approve', id, ...world.asCarol, '--digest', before])).toMatchObject({
+      code: 4,
+    });
+    writeFileSync(world.path('edited.json'), '{ "version": ');
+    expect(await countersign(edit)).toMatchObject({ code: 4, stdout: '' });
+  });
+
   test('are printed as JSON in a shape that scripts can rely on', async () => {
     const id = await world.request();
     const { stdout } = await countersign(['approvals', 'list', ...world.asCarol, '--json']);
@@ -58,7 +76,7 @@ describe('approvals', () => {
           'id',
           'mode',
         ],
-        ...['policyVersion', 'requester', 'risk', 'run', 'slot', 'source', 'state', 'tenant', 'tool', 'votes'],
+        ...['policyVersion', 'requester', 'risk', 'rule', 'run', 'slot', 'source', 'state', 'tenant', 'tool', 'votes'],
       ].toSorted(),
     );
     const rejected = await countersign([

@@ -208,6 +208,33 @@ describe('policy check', () => {
   });
 });
 
+verifies(
+  ['APR-1', 'OPS-2'],
+  'policy show prints risk and approvals of each tool, with every default filled in',
+  async () => {
+    const approval = 'approval: { groups: [on-call], quorum: 2, escalate: [{ after: 5m, groups: [directors] }] }';
+    const tools = `read: { capability: a:b, risk: low }, pay: { capability: a:c }, ship: { capability: a:d, risk: medium, ${approval} }`;
+    const text = `countersign: 1\nname: x\nversion: "1"\ntenants: [acme]\ntools: { ${tools} }\nagents: {}\nusers: {}\n`;
+    writeFileSync(world.path('shown.yaml'), text);
+    const { code, stdout } = await countersign(['policy', 'show', world.path('shown.yaml')]);
+    expect(code).toBe(0);
+    expect(
+      stdout
+        .split('\n')
+        .slice(3, 6)
+        .map((line) => line.trim().split(/ {2,}/)),
+    ).toEqual([
+      ['pay', 'a:c', 'high', '15 min', 'any approver'],
+      ['read', 'a:b', 'low'],
+      ['ship', 'a:d', 'medium', '15 min', '2 people, each one of on-call; after 5 min also directors'],
+    ]);
+    const json = await countersign(['policy', 'show', world.path('shown.yaml'), '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      rules: [{ approval: { high: { quorum: 1 } } }, { tool: 'read' }, {}],
+    });
+  },
+);
+
 test('the exit codes are those of the documentation', async () => {
   const { exitCodes } = await import('../src/exit-codes.ts');
   expect(exitCodes).toEqual({ ok: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, broken: 5 });

@@ -2,6 +2,7 @@
  * The values that flow through the gate. All are plain and readonly; only {@link ToolCall} comes from outside.
  * @module
  */
+import type { ApprovalRule } from './approve/approval-rule.ts';
 
 /** Ordered: `low` < `medium` < `high`. Whatever is not known is `high`. */
 export type Risk = 'low' | 'medium' | 'high';
@@ -79,8 +80,8 @@ export interface ToolRule {
   readonly orchestrates: boolean;
   /** Whether the encrypted outcome is kept so that asking again returns it. */
   readonly retain: 'run' | 'none';
-  /** Time from request to expiry of an approval, in milliseconds. */
-  readonly approvalTtlMs: number;
+  /** How approvals are decided, by the risk of the call. Default: any approver of the tenant, within 15 minutes. */
+  readonly approval?: Readonly<Record<'medium' | 'high', ApprovalRule>>;
   readonly credentials: readonly CredentialRequest[];
 }
 

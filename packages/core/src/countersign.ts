@@ -4,7 +4,6 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
-import type { ApprovalChannel } from './approve/approve.ts';
 import { createApprovalRuns, findTool, type ApprovalRuns, type RunnableTools } from './approve/run-approved.ts';
 import { createVoteVerifier } from './approve/votes.ts';
 import { createWorker, type Worker, type WorkerOptions } from './approve/worker.ts';
@@ -55,7 +54,6 @@ export interface AuditOptions {
 export interface ApprovalOptions {
   /** Public keys (Ed25519, PEM) of the approvals services whose votes count. */
   readonly keys: readonly (string | KeyObject)[];
-  readonly channels?: readonly ApprovalChannel[];
   /** Pending approvals that one run may have; one more is denied. Default 20. */
   readonly maxPendingPerRun?: number;
   /** Pending approvals that one user may have in all runs together. Default 100. */
@@ -187,7 +185,6 @@ function createRuntime(options: CountersignOptions): Runtime {
     telemetry: createTelemetry(audit.telemetry),
     approvals: approvals && {
       verifier: createVoteVerifier(approvals.keys),
-      channels: approvals.channels ?? [],
       maxPendingPerRun: approvals.maxPendingPerRun ?? 20,
       maxPendingPerUser: approvals.maxPendingPerUser ?? 100,
       waitMs: timeouts.approvalMs ?? 300_000,

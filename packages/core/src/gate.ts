@@ -4,6 +4,7 @@
  *     call → identify → authorize → approve → claim → lease → execute → record
  * @module
  */
+import { editedCall } from './approve/edited-call.ts';
 import { approve, approved, fileApproval } from './approve/review.ts';
 import { authorize, raised, recordSeen, redecide } from './authorize/authorize-call.ts';
 import type { CheckResult, Outcome, ToolCall } from './call.ts';
@@ -78,7 +79,7 @@ export function createGate(runtime: Runtime, principal: Principal, run: string):
   return Object.freeze(gate);
 }
 
-type AdmitOptions = Pick<ExecuteOptions<unknown>, 'wait' | 'signal'> & { readonly codec?: Decoder };
+type AdmitOptions = Pick<ExecuteOptions<unknown>, 'wait' | 'signal' | 'validate'> & { readonly codec?: Decoder };
 type Identify = () => Promise<GateContext>;
 
 /** From a framework's call to one that may run now. Whatever goes wrong on the way ends in a recorded stop. */
@@ -109,26 +110,33 @@ export async function admitApproved(
   context: GateContext,
   call: PreparedCall,
   approval: StoredApproval,
-  codec: Decoder | undefined,
+  options: AdmitOptions,
 ): Promise<Leased> {
-  const granted = approved(context, call, approval);
-  const claimed = await claim(context, call, await redecide(context, call, granted), granted, codec);
+  return admitGranted(context, call, approved(context, call, approval), options);
+}
+
+/** From a person's yes to a call that may run: with the arguments that the person saw, decided on once more. */
+async function admitGranted(
+  context: GateContext,
+  call: PreparedCall,
+  approval: StoredApproval,
+  options: AdmitOptions,
+): Promise<Leased> {
+  const seen = await editedCall(context, call, approval, options.validate);
+  const claimed = await claim(context, seen, await redecide(context, seen, approval), approval, options.codec);
   if (claimed === 'needs_review') throw denied('earlier_outcome_unknown', { callKey: call.facts.key });
-  return leaseForCall(await confirmClaim(claimed));
+  return leaseForCall(await confirmClaim(claimed), options.signal);
 }
 
 /** The pipeline. Each stage throws a `Stop` to end the call. */
 async function admitPrepared(context: GateContext, call: PreparedCall, options: AdmitOptions): Promise<Leased> {
   const decision = await authorize(context, call);
-  const approval = decision.verdict === 'review' ? await approve(context, call, decision, options) : undefined;
-  const current = approval === undefined ? decision : await redecide(context, call, approval);
-  const claimed = await claim(context, call, current, approval, options.codec);
+  if (decision.verdict === 'review') {
+    return admitGranted(context, call, await approve(context, call, decision, options), options);
+  }
+  const claimed = await claim(context, call, decision, undefined, options.codec);
   if (claimed !== 'needs_review') return leaseForCall(await confirmClaim(claimed), options.signal);
-
-  const second = await approve(context, call, raised(decision), options);
-  const reclaimed = await claim(context, call, await redecide(context, call, second), second, options.codec);
-  if (reclaimed === 'needs_review') throw denied('earlier_outcome_unknown', { callKey: call.facts.key });
-  return leaseForCall(await confirmClaim(reclaimed), options.signal);
+  return admitGranted(context, call, await approve(context, call, raised(decision), options), options);
 }
 
 async function check(identify: Identify, call: ToolCall, options: CheckOptions = {}): Promise<CheckResult> {

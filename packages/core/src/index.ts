@@ -57,7 +57,7 @@ export type { Principal, PrincipalInput } from './identify/principal.ts';
 export type { Inventory, InventoryEntry, InventoryTool } from './identify/inventory.ts';
 
 export { definePolicy } from './authorize/policy.ts';
-export type { Policy } from './authorize/policy.ts';
+export type { Policy, PolicyRule } from './authorize/policy.ts';
 export { parsePolicy } from './authorize/parse-policy.ts';
 export { policyFile } from './authorize/policy-file.ts';
 export { combinePolicies } from './authorize/combine-policies.ts';
@@ -67,11 +67,15 @@ export type { Authorizer, Subject, UserDirectory } from './authorize/authorize.t
 
 export { createApprovals } from './approve/approvals.ts';
 export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
-export type { ApprovalsService, DecideInput } from './approve/approvals-service.ts';
+export type { ApprovalsService } from './approve/approvals-service.ts';
+export type { ApproverSession, DecideInput, EditRequest } from './approve/approver-session.ts';
+export type { ApprovalRule, EscalationStep, Weekday, WorkingHours } from './approve/approval-rule.ts';
 export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverDirectory } from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
 export { approvalsHttp } from './approve/http.ts';
-export { askInTerminal, describeApproval, visible } from './approve/terminal.ts';
+export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';
+export { visible } from './approve/visible.ts';
+export type { Notifier, NotifierOptions } from './approve/notifier.ts';
 export { createVoteSigner } from './approve/votes.ts';
 export type { VoteSigner } from './approve/votes.ts';
 export { runnable } from './approve/run-approved.ts';

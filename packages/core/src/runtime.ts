@@ -2,7 +2,6 @@
  * What every gate of one Countersign instance shares. Built once by `createCountersign`; never leaves the package.
  * @module
  */
-import type { ApprovalChannel } from './approve/approve.ts';
 import type { VoteVerifier } from './approve/votes.ts';
 import type { Asked } from './authorize/ask.ts';
 import type { CredentialProvider } from './lease/lease.ts';
@@ -36,7 +35,6 @@ export interface Runtime {
 
 export interface ApprovalRuntime {
   readonly verifier: VoteVerifier;
-  readonly channels: readonly ApprovalChannel[];
   readonly maxPendingPerRun: number;
   readonly maxPendingPerUser: number;
   readonly waitMs: number;

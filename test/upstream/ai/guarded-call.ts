@@ -36,7 +36,6 @@ const policy: Authorizer = {
         idempotent: false,
         orchestrates: false,
         retain: 'run',
-        approvalTtlMs: 60_000,
         credentials: [],
       },
     };

@@ -24,11 +24,12 @@ export const document: PolicyDocument = {
   tenants: ['acme'],
   tools: {
     read: { capability: 'tickets:ticket:read', risk: 'low' },
-    note: { capability: 'tickets:note:create', risk: 'medium' },
+    note: { capability: 'tickets:note:create', risk: 'medium', approval: { edit: true } },
     deploy: { capability: 'deploy:staging:create', risk: 'high' },
     pay: {
       capability: 'tickets:refund:create',
       risk: 'low',
+      approval: { edit: true },
       arguments: { type: 'object', properties: { amount: { type: 'number', minimum: 0 } }, required: ['amount'] },
       when: [
         {
@@ -102,6 +103,7 @@ export function fixture(more: Partial<CountersignOptions> = {}): Fixture {
         return id === undefined ? undefined : { tenant: 'acme', id };
       },
     },
+    policy: more.policy ?? definePolicy(document),
     audit: { key },
   });
   const options: CountersignOptions = {

@@ -70,7 +70,7 @@ const policy = definePolicy({
   tenants: ['acme', 'globex'],
   tools: {
     read: { capability: 'tickets:ticket:read', risk: 'low' },
-    deploy: { capability: 'deploy:staging:create', risk: 'high' },
+    deploy: { capability: 'deploy:staging:create', risk: 'high', approval: { edit: true } },
     vault: { capability: 'vault:secret:read', risk: 'low' },
   },
   agents: { support: { owner: 'user:alice', capabilities: ['tickets:ticket:read', 'deploy:staging:create'] } },
@@ -113,6 +113,7 @@ export async function createWorld(): Promise<World> {
     store,
     signingKey: readKeyFile(path('votes.key')),
     approvers: approverFile(path('approvers.json')),
+    policy,
     audit: { key },
   });
   const instance = createCountersign({ policy, store, audit: { key }, approvals: { keys: [approvals.publicKey] } });

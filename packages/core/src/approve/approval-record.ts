@@ -5,7 +5,7 @@
 import type { RecordEvent } from '../record/record.ts';
 import type { CallFacts, NewApproval } from '../store/store.ts';
 
-export type ApprovalTransition = 'opened' | 'approved' | 'rejected' | 'expired' | 'cancelled';
+export type ApprovalTransition = 'opened' | 'voted' | 'edited' | 'approved' | 'rejected' | 'expired' | 'cancelled';
 
 /** @param approval a stored approval, or a new one together with its call */
 export function approvalEvent(

@@ -7,7 +7,26 @@ import { ApprovalConflict } from '../errors.ts';
 import { digestApproval, digestArguments } from '../execute/digest.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { StoredApproval } from '../store/store.ts';
+import { parseApprovalRule } from './approval-rule.ts';
 import type { ApprovalView } from './approve.ts';
+
+/** Context under which edited arguments are sealed. */
+export function editContext(approval: string, argumentsDigest: string): string {
+  return `approval|${approval}|edit|${argumentsDigest}`;
+}
+
+/**
+ * The arguments that would run, as canonical text: those of the model, or what an approver made of them.
+ * @throws ApprovalConflict when they are not those of the digest; KeyError when they cannot be opened
+ */
+export function argumentsOf({ id, call, edit, sealedArguments }: StoredApproval, key: SubjectKey): string {
+  const text =
+    edit === undefined
+      ? key.open(sealedArguments, argumentsContext(id))
+      : key.open(edit.sealedArguments, editContext(id, edit.argumentsDigest));
+  if (digestArguments(text) === (edit ?? call).argumentsDigest) return text;
+  throw new ApprovalConflict(`approval ${id} was changed in the store: its arguments are not those of its digest`);
+}
 
 /** Context under which revision 1 of the arguments is sealed. */
 export function argumentsContext(approval: string): string {
@@ -21,8 +40,9 @@ export function reasonContext(approval: string, approver: string): string {
 /** @throws ApprovalConflict when arguments, call and digest do not belong together; KeyError when they cannot be opened */
 export function viewApproval(approval: StoredApproval, key: SubjectKey, now: number): ApprovalView {
   const { call } = approval;
-  const text = key.open(approval.sealedArguments, argumentsContext(approval.id));
-  if (digestArguments(text) !== call.argumentsDigest || digestApproval(call, approval) !== approval.digest) {
+  const sent = key.open(approval.sealedArguments, argumentsContext(approval.id));
+  const text = argumentsOf(approval, key);
+  if (digestArguments(sent) !== call.argumentsDigest || digestApproval(call, approval) !== approval.digest) {
     throw new ApprovalConflict(`approval ${approval.id} was changed in the store: it is not what its digest says`);
   }
   const lapsed = approval.state === 'pending' && approval.expiresAt <= now;
@@ -31,6 +51,7 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
     requester: key.user,
     state: lapsed ? 'expired' : approval.state,
     arguments: text,
+    ...(approval.edit === undefined ? {} : { originalArguments: sent }),
     digest: approval.digest,
     votes: approval.votes.map((vote) => ({
       approver: vote.approver,
@@ -58,6 +79,7 @@ function describe(approval: StoredApproval): Omit<ApprovalView, 'arguments' | 'd
     slot: call.slot,
     tool: call.tool.name,
     source: call.tool.source,
+    rule: parseApprovalRule(approval.rule),
     consumed: approval.consumedAt !== undefined,
   };
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import type { KeyObject } from 'node:crypto';
+import type { Authorizer } from '../authorize/authorize.ts';
 import { keyBytes } from '../key-bytes.ts';
 import { createClock } from '../record/clock.ts';
 import { createRecorder } from '../record/recorder.ts';
@@ -10,6 +11,7 @@ import { createSealer } from '../record/sealing.ts';
 import type { Store } from '../store/store.ts';
 import type { ApproverDirectory } from './approve.ts';
 import { createApprovalsService, type ApprovalsService } from './approvals-service.ts';
+import { createNotifier, type Notifier, type NotifierOptions } from './notifier.ts';
 import { createVoteSigner } from './votes.ts';
 
 export interface CreateApprovalsOptions {
@@ -20,12 +22,16 @@ export interface CreateApprovalsOptions {
   readonly approvers: ApproverDirectory;
   /** The key that seals arguments and reasons: the same as the agents'. */
   readonly audit: { readonly key: KeyObject | Uint8Array };
+  /** The agents' policy. It decides on arguments that an approver edits; without it nothing can be edited. */
+  readonly policy?: Authorizer;
   readonly now?: () => number;
 }
 
 export interface Approvals extends ApprovalsService {
   /** PEM, for `createCountersign({ approvals: { keys: [publicKey] } })`. */
   readonly publicKey: string;
+  /** Tells people on channels what waits for them. Run it in one process or several: one is at work at a time. */
+  notifier(options: NotifierOptions): Notifier;
 }
 
 export function createApprovals(options: CreateApprovalsOptions): Approvals {
@@ -39,7 +45,9 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     approvers,
     sealer,
     clock,
+    policy: options.policy,
     recorder: createRecorder({ clock }),
   });
-  return { ...service, publicKey: signer.publicKey };
+  const notifier = (channels: NotifierOptions): Notifier => createNotifier({ store, sealer, clock }, channels);
+  return { ...service, publicKey: signer.publicKey, notifier };
 }

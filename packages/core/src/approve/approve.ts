@@ -6,6 +6,7 @@
  * @module
  */
 import type { ApprovalMode, ApprovalState, Risk } from '../call.ts';
+import type { ApprovalRule } from './approval-rule.ts';
 
 /** What a person is shown: the canonical arguments that will run, opened. */
 export interface ApprovalView {
@@ -24,8 +25,11 @@ export interface ApprovalView {
   readonly capability: string;
   readonly risk: Risk;
   readonly policyVersion: string;
-  /** RFC 8785 text of the arguments: exactly what the digest covers. */
+  /** RFC 8785 text of the arguments that would run: exactly what the digest covers. */
   readonly arguments: string;
+  /** What the model had sent, when an approver changed it. */
+  readonly originalArguments?: string;
+  readonly rule: ApprovalRule;
   /** What the approver signs; shown so that two screens can be compared. */
   readonly digest: string;
   readonly createdAt: number;
@@ -44,6 +48,8 @@ export interface ApprovalView {
 export interface Approver {
   readonly tenant: string;
   readonly id: string;
+  /** Groups that the policy's rules name. Default: none. */
+  readonly groups?: readonly string[];
 }
 
 /** Authenticates approvers. A throw or `undefined` refuses. */
@@ -52,19 +58,41 @@ export interface ApproverDirectory {
   authenticate(credential: string): Approver | undefined | Promise<Approver | undefined>;
 }
 
-/** Told when an approval was opened. Failing to tell never approves and never blocks the call. */
+/**
+ * A way to tell people. It is told at least once, and again when it failed; failing to tell never approves, and never
+ * holds up a call.
+ */
 export interface ApprovalChannel {
+  /** Unique among the channels of one notifier: letters, digits, `-` and `_`. */
   readonly name: string;
-  opened(notice: ApprovalNotice): void | Promise<void>;
+  /**
+   * A request waits, or waits for more groups than before.
+   * @param reference what this method answered the last time, if it was called before
+   * @returns how the channel finds its message again, e.g. a timestamp; at most 1,000 characters
+   */
+  opened(notice: ApprovalNotice, reference: string | undefined): Promise<string | undefined>;
+  /** The request was decided, here or elsewhere, or has ended by itself: show it. */
+  closed(notice: ApprovalNotice, reference: string | undefined): Promise<void>;
 }
 
-/** What a channel may show to anybody: no arguments. */
+/** What a channel may show: a redacted summary. The full view needs an authenticated approver. */
 export interface ApprovalNotice {
   readonly id: string;
   readonly tenant: string;
+  readonly state: ApprovalState;
   readonly tool: string;
+  readonly source: string;
   readonly capability: string;
   readonly risk: Risk;
   readonly mode: ApprovalMode;
+  readonly agent: string;
+  readonly requester: string;
+  /** Arguments without secrets, cut to a few kilobytes; JSON with hidden characters made visible. */
+  readonly summary: string;
+  /** Groups that may decide now. Empty: every approver of the tenant. */
+  readonly groups: readonly string[];
+  readonly quorum: number;
+  readonly votes: readonly { readonly approver: string; readonly verdict: 'approve' | 'reject' }[];
+  readonly createdAt: number;
   readonly expiresAt: number;
 }

@@ -14,6 +14,14 @@ interface ApproverEntry {
   readonly id: string;
   /** `sha256:` and the digest in hexadecimal. */
   readonly token: string;
+  readonly groups?: readonly (string | LentGroup)[];
+}
+
+/** A membership that a member handed on for a time. */
+interface LentGroup {
+  readonly group: string;
+  /** RFC 3339. */
+  readonly until: string;
 }
 
 /** A new bearer token and the entry to keep for it. */
@@ -36,7 +44,7 @@ export function approverFile(path: string): ApproverDirectory {
         const known = Buffer.from(entry.token);
         return known.length === presented.length && timingSafeEqual(known, presented);
       });
-      return match === undefined ? undefined : { tenant: match.tenant, id: match.id };
+      return match && { tenant: match.tenant, id: match.id, groups: groupsOf(match.groups ?? [], Date.now()) };
     },
   };
 }
@@ -52,6 +60,22 @@ function readApprovers(path: string): readonly ApproverEntry[] {
     if (typeof entry?.token !== 'string' || !/^sha256:[0-9a-f]{64}$/.test(entry.token)) {
       throw new ApproverError('an approver needs a token of the form sha256:<64 hexadecimal digits>');
     }
-    return { tenant: requireId('tenant', entry.tenant), id: requireId('user', entry.id), token: entry.token };
+    const { token, groups = [] } = entry;
+    groupsOf(groups, 0);
+    return { tenant: requireId('tenant', entry.tenant), id: requireId('user', entry.id), token, groups };
+  });
+}
+
+/** @throws ApproverError for anything but names, and names with the time until which they count */
+function groupsOf(groups: readonly (string | LentGroup)[], now: number): readonly string[] {
+  if (!Array.isArray(groups)) throw new ApproverError('the groups of an approver must be a list');
+  return groups.flatMap((entry: string | Partial<LentGroup> | null) => {
+    if (typeof entry === 'string' && entry !== '') return [entry];
+    const { group, until } = (entry ?? {}) as Partial<LentGroup>;
+    const time = Date.parse(until ?? '');
+    if (typeof group !== 'string' || group === '' || Number.isNaN(time)) {
+      throw new ApproverError('a group of an approver is a name, or { "group": name, "until": RFC 3339 time }');
+    }
+    return now < time ? [group] : [];
   });
 }

@@ -4,6 +4,7 @@
  *     GET  /approvals?state=pending    → { "approvals": [ApprovalView] }
  *     GET  /approvals/{id}             → ApprovalView
  *     POST /approvals/{id}/decision    { "verdict", "digest", "reason"? } → ApprovalView
+ *     POST /approvals/{id}/arguments   { "arguments", "digest" } → ApprovalView; `arguments` is JSON text
  *
  * GET changes nothing. Errors are `application/problem+json` (RFC 9457).
  * @module
@@ -13,15 +14,18 @@ import type { ApprovalState } from '../call.ts';
 import { CountersignError, type ErrorCode } from '../errors.ts';
 import type { ApprovalsService } from './approvals-service.ts';
 
-const maxBodyBytes = 16_384;
+const maxDecisionBytes = 16_384;
+/** Edited arguments may be as long as a model's. */
+const maxEditBytes = 4_194_304;
 const bodyTimeoutMs = 10_000;
-const pathForm = /^\/approvals(?:\/([^/]{1,200})(\/decision)?)?$/;
+const pathForm = /^\/approvals(?:\/([^/]{1,200})(\/decision|\/arguments)?)?$/;
 const states: ReadonlySet<string> = new Set(['pending', 'approved', 'rejected', 'expired', 'cancelled']);
 
 const statusOf: Readonly<Partial<Record<ErrorCode, number>>> = {
   ERR_APPROVER: 403,
   ERR_APPROVAL_NOT_FOUND: 404,
   ERR_APPROVAL_CONFLICT: 409,
+  ERR_ARGUMENTS: 422,
   ERR_STORE: 503,
 };
 
@@ -35,7 +39,7 @@ class BadRequest extends Error {
 }
 
 /** A listener for `node:http`. Terminate TLS in front of it, or listen on loopback only. */
-export function approvalsHttp(service: ApprovalsService): RequestListener {
+export function approvalsHttp(service: Omit<ApprovalsService, 'as'>): RequestListener {
   return (request, response) => {
     answer(service, request)
       .then((body) => send(response, 200, 'application/json', body))
@@ -43,16 +47,19 @@ export function approvalsHttp(service: ApprovalsService): RequestListener {
   };
 }
 
-async function answer(service: ApprovalsService, request: IncomingMessage): Promise<unknown> {
+async function answer(service: Omit<ApprovalsService, 'as'>, request: IncomingMessage): Promise<unknown> {
   const url = URL.parse(request.url ?? '/', 'http://localhost');
   if (url === null) throw new BadRequest(400, 'the path is not valid');
   const path = pathForm.exec(url.pathname);
   if (path === null) throw new BadRequest(404, 'no such resource');
   const credential = bearer(request);
-  const [, id, decision] = path;
-  if (decision !== undefined && id !== undefined) {
+  const [, id, action] = path;
+  if (action !== undefined && id !== undefined) {
     if (request.method !== 'POST') throw new BadRequest(405, 'a decision is made with POST');
-    return service.decide(credential, { id: decoded(id), ...(await readDecision(request)) });
+    const body = await readObject(request, action === '/decision' ? maxDecisionBytes : maxEditBytes);
+    return action === '/decision'
+      ? service.decide(credential, { id: decoded(id), ...decisionOf(body) })
+      : service.edit(credential, { id: decoded(id), ...editOf(body) });
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new BadRequest(405, 'use GET');
   if (id !== undefined) return service.show(credential, decoded(id));
@@ -81,12 +88,23 @@ interface Decision {
   readonly reason?: string;
 }
 
-async function readDecision(request: IncomingMessage): Promise<Decision> {
+type Body = Readonly<Record<string, unknown>>;
+
+async function readObject(request: IncomingMessage, maxBytes: number): Promise<Body> {
   if (!/^application\/json\b/.test(request.headers['content-type'] ?? ''))
     throw new BadRequest(415, 'send application/json');
-  const body: unknown = parse(await readBody(request));
+  const body: unknown = parse(await readBody(request, maxBytes));
   if (typeof body !== 'object' || body === null) throw new BadRequest(400, 'send a JSON object');
-  const { verdict, digest, reason } = body as Readonly<Record<string, unknown>>;
+  return body as Body;
+}
+
+function editOf({ arguments: text, digest }: Body): { readonly arguments: string; readonly digest: string } {
+  if (typeof text !== 'string') throw new BadRequest(400, '"arguments" must be JSON text');
+  if (typeof digest !== 'string') throw new BadRequest(400, '"digest" must be the digest that was shown');
+  return { arguments: text, digest };
+}
+
+function decisionOf({ verdict, digest, reason }: Body): Decision {
   if (verdict !== 'approve' && verdict !== 'reject')
     throw new BadRequest(400, '"verdict" must be "approve" or "reject"');
   if (typeof digest !== 'string') throw new BadRequest(400, '"digest" must be the digest that was shown');
@@ -102,13 +120,13 @@ function parse(text: string): unknown {
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   request.setTimeout(bodyTimeoutMs, () => request.destroy());
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > maxBodyBytes) throw new BadRequest(413, `a decision is at most ${maxBodyBytes} bytes`);
+    if (length > maxBytes) throw new BadRequest(413, `send at most ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -8,11 +8,11 @@ import type { PreparedCall } from '../execute/prepare-call.ts';
 import { pendingMessage } from '../messages.ts';
 import { decisionEvent } from '../record/call-events.ts';
 import { traced, type GateContext } from '../gate-context.ts';
-import type { ApprovalRuntime } from '../runtime.ts';
 import { denied, Stop } from '../stop.ts';
 import type { NewApproval, StoredApproval } from '../store/store.ts';
 import { approvalEvent } from './approval-record.ts';
 import { newApprovalId } from './approval-id.ts';
+import { approvalRuleText, defaultApprovalRule } from './approval-rule.ts';
 import { argumentsContext } from './approval-view.ts';
 import { waitForDecision } from './wait.ts';
 
@@ -64,7 +64,6 @@ export async function fileApproval(
     throw denied(result.code, { callKey: call.facts.key, capability: decision.capability });
   if (result.approval === undefined)
     throw denied('approval_required', { callKey: call.facts.key, detail: 'the store opened no approval' });
-  if (result.opened) notify(approvals, call, approval);
   return lapse(context, result.approval);
 }
 
@@ -72,32 +71,24 @@ function newApproval(context: GateContext, call: PreparedCall, decision: Decisio
   const { facts } = call;
   const createdAt = context.runtime.clock.now();
   const id = newApprovalId(facts.tenant);
+  const { risk, rule: tool } = decision;
+  const rule = tool?.approval?.[risk === 'high' ? 'high' : 'medium'] ?? defaultApprovalRule;
   const content = {
     id,
     ruleDigest: decision.ruleDigest,
     policyVersion: decision.policyVersion,
     capability: decision.capability ?? '',
-    risk: decision.risk,
+    risk,
     mode: modeOf(decision),
     createdAt,
-    expiresAt: createdAt + (decision.rule?.approvalTtlMs ?? 0),
+    expiresAt: createdAt + rule.ttlMs,
+    rule: approvalRuleText(rule),
   };
   return {
     ...content,
     digest: digestApproval(facts, content),
     sealedArguments: context.key.seal(call.arguments.canonical, argumentsContext(id)),
   };
-}
-
-/** Telling people is best effort: a channel that fails or hangs neither approves nor delays anything. */
-function notify(approvals: ApprovalRuntime, call: PreparedCall, approval: NewApproval): void {
-  const { id, capability, risk, mode, expiresAt } = approval;
-  const notice = { id, tenant: call.facts.tenant, tool: call.facts.tool.name, capability, risk, mode, expiresAt };
-  for (const channel of approvals.channels) {
-    void Promise.resolve()
-      .then(() => channel.opened(notice))
-      .catch(() => undefined);
-  }
 }
 
 /** Moves an approval whose time has come to `expired`, in the store, so that a clock set back cannot revive it. */

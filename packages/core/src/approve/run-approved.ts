@@ -8,7 +8,7 @@ import { prepareArguments, restoreArguments } from '../execute/arguments.ts';
 import type { ResultCodec } from '../execute/codec.ts';
 import { digestArguments, digestCall } from '../execute/digest.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
-import { runBody } from '../execute/run-body.ts';
+import { runBody, type Validate } from '../execute/run-body.ts';
 import { admitApproved } from '../gate.ts';
 import { createPrincipal, delegatePrincipal, ownerOf, type Principal } from '../identify/principal.ts';
 import type { PrincipalOwner } from '../process-state.ts';
@@ -28,6 +28,8 @@ export interface RunnableTool {
   readonly identity: ToolIdentity;
   run(args: unknown): unknown;
   readonly codec?: ResultCodec<unknown>;
+  /** Checks arguments that an approver edited. Without it an edited call is denied. */
+  readonly validate?: Validate;
 }
 
 /** By name: tools that an adapter guarded, whose own types do not show that they carry {@link runnable}, or a `RunnableTool`. */
@@ -98,7 +100,7 @@ async function runApproved(
     const tool = findTool(tools, call.tool);
     if (tool === undefined)
       throw denied('tool_unmapped', { callKey: call.key, detail: 'no tool of this name, source and schema' });
-    const leased = await admitApproved(context, restoreCall(context, approval), approval, tool.codec);
+    const leased = await admitApproved(context, restoreCall(context, approval), approval, tool);
     return await runBody<unknown>(
       leased,
       (args) => tool.run(args),

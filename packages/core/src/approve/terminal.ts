@@ -5,8 +5,10 @@
  */
 import { createInterface, type Interface } from 'node:readline';
 import { ApprovalConflict } from '../errors.ts';
+import type { ApprovalRule } from './approval-rule.ts';
 import type { ApprovalView } from './approve.ts';
 import type { ApprovalsService } from './approvals-service.ts';
+import { visible } from './visible.ts';
 
 export interface TerminalOptions {
   readonly service: Pick<ApprovalsService, 'list' | 'decide'>;
@@ -88,16 +90,18 @@ export function describeApproval(approval: ApprovalView): string {
     ['agent', chain],
     ['run', approval.run],
     ['arguments', approval.arguments],
+    ...(approval.originalArguments === undefined ? [] : [['model sent', approval.originalArguments] as const]),
+    ['decided by', describeRule(approval.rule)],
     ['expires', new Date(approval.expiresAt).toISOString()],
     ['digest', approval.digest],
   ];
   return `\n${rows.map(([name, value]) => `  ${name.padEnd(10)} ${visible(value)}`).join('\n')}\n`;
 }
 
-// Control characters, and the Unicode formatting and look-invisible characters that hide or reorder text (Trojan Source, CVE-2021-42574).
-const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
-
-/** Replaces characters that a terminal interprets or does not show by their code point. */
-export function visible(text: string): string {
-  return text.replace(hidden, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+/** Who decides, in one line. */
+export function describeRule({ quorum, groups, escalation, reasonRequired }: ApprovalRule): string {
+  const who = groups.length === 0 ? 'any approver' : `one of ${groups.join(', ')}`;
+  const later = escalation.map((step) => `; after ${step.afterMs / 60_000} min also ${step.groups.join(', ')}`);
+  const reason = reasonRequired ? '; with a reason' : '';
+  return `${quorum === 1 ? who : `${quorum} people, each ${who}`}${later.join('')}${reason}`;
 }

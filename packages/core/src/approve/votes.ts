@@ -6,6 +6,7 @@
 import { createHash, createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { KeyError } from '../errors.ts';
 import { keyBytes } from '../key-bytes.ts';
+import { parseApprovalRule } from './approval-rule.ts';
 import type { StoredApproval, Vote } from '../store/store.ts';
 
 type VoteContent = Pick<Vote, 'tenant' | 'approval' | 'approver' | 'verdict' | 'time'>;
@@ -78,7 +79,10 @@ export function createVoteVerifier(keys: readonly (string | KeyObject)[]): VoteV
     approves(approval, { tenant, user }) {
       const mine = approval.votes.filter((vote) => vote.approval === approval.id && vote.tenant === tenant);
       const valid = mine.filter((vote) => vote.approver !== user && signed(vote, approval.digest));
-      return valid.some((vote) => vote.verdict === 'approve') && !valid.some((vote) => vote.verdict === 'reject');
+      const agreed = new Set(valid.filter((vote) => vote.verdict === 'approve').map((vote) => vote.approver));
+      // The rule stands under the digest that was signed, so that nobody can lower the quorum afterwards.
+      const { quorum } = parseApprovalRule(approval.rule);
+      return quorum >= 1 && agreed.size >= quorum && !valid.some((vote) => vote.verdict === 'reject');
     },
   };
 }

@@ -3,10 +3,9 @@
  * @module
  */
 import type { Decision, ReasonCode, ToolIdentity } from '../call.ts';
-import type { Principal } from '../identify/principal.ts';
 import { describeError } from '../describe-error.ts';
 import { within } from '../within-time.ts';
-import type { Authorizer, UserDirectory } from './authorize.ts';
+import type { Authorizer, Subject, UserDirectory } from './authorize.ts';
 
 export interface Asked {
   readonly authorizer: Authorizer;
@@ -15,7 +14,7 @@ export interface Asked {
 }
 
 /** Never rejects. Synchronous authorizers are answered without a turn of the event loop in between. */
-export async function ask(asked: Asked, principal: Principal, tool: ToolIdentity, view: unknown): Promise<Decision> {
+export async function ask(asked: Asked, principal: Subject, tool: ToolIdentity, view: unknown): Promise<Decision> {
   try {
     if (asked.users !== undefined) {
       const active = asked.users.active(principal.tenant, principal.user);

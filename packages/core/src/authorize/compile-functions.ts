@@ -4,7 +4,7 @@
  * @module
  */
 import { compileConditions, compileTool } from './compile-tools.ts';
-import type { Compilation } from './compile-tools.ts';
+import type { Compilation } from './compilation.ts';
 import { digestOf } from './compiled-policy.ts';
 import type { CompiledPolicy, CompiledTool, GrantTable } from './compiled-policy.ts';
 import { pointer } from './plain-document.ts';
@@ -42,8 +42,12 @@ function functionOf(compilation: Compilation, capability: string, tools: readonl
   const [highest] = tools.map(({ base }) => base).toSorted((left, right) => right.rank - left.rank);
   const base = highest ?? alone.base;
   const conditions = [...alone.conditions, ...tools.flatMap((tool) => tool.conditions)];
+  // What a tool of the same capability asks of its approvers, a function must not get for less.
+  const quorum = ({ rule }: CompiledTool): number => rule.approval?.high.quorum ?? 0;
+  const strictest = tools.toSorted((left, right) => quorum(right) - quorum(left))[0]?.rule.approval;
   return {
     ...alone,
+    rule: strictest === undefined ? alone.rule : { ...alone.rule, approval: strictest },
     base,
     conditions: conditions.filter(({ raises }) => raises.rank > base.rank),
     digest: digestOf('function', [alone.digest, ...tools.map(({ digest }) => digest)]),

@@ -5,7 +5,7 @@
  */
 import type { PolicyIssue } from '../errors.ts';
 import { compileConditions } from './compile-tools.ts';
-import type { Compilation } from './compile-tools.ts';
+import type { Compilation } from './compilation.ts';
 import { digestOf } from './compiled-policy.ts';
 import type { CompiledGrant, GrantTable, HeldCapability } from './compiled-policy.ts';
 import { pointer } from './plain-document.ts';

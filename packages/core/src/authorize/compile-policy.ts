@@ -8,7 +8,7 @@ import { checkStructure } from './check-structure.ts';
 import { compileFunctions } from './compile-functions.ts';
 import { createGrantCompiler } from './compile-grants.ts';
 import { compileTools } from './compile-tools.ts';
-import type { Compilation } from './compile-tools.ts';
+import type { Compilation } from './compilation.ts';
 import { digestOf } from './compiled-policy.ts';
 import type { CompiledPolicy, CompiledUser, GrantTable } from './compiled-policy.ts';
 import { copyPlain, pointer } from './plain-document.ts';

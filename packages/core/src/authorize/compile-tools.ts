@@ -2,25 +2,15 @@
  * Compiles tools: their risk from catalogue, capability and own entry, their constraint and their credentials.
  * @module
  */
-import type { CredentialRequest, Risk, ToolRule } from '../call.ts';
-import type { PolicyIssue } from '../errors.ts';
+import type { CredentialRequest, Risk } from '../call.ts';
 import { maxLeaseTtlMs } from '../lease/lease.ts';
-import type { SchemaCompiler } from './argument-schema.ts';
 import { catalogueEntry } from './catalogue.ts';
+import { duration, type Compilation } from './compilation.ts';
+import { compileApprovals } from './compile-approval.ts';
 import { digestOf, riskRank, riskStatement } from './compiled-policy.ts';
 import type { CompiledCondition, CompiledTool, RiskStatement } from './compiled-policy.ts';
 import { deepFreeze, pointer } from './plain-document.ts';
-import type { CapabilityEntry, CredentialEntry, PolicyDocument, RiskCondition, ToolEntry } from './policy-document.ts';
-
-const maxApprovalTtlMs = 7 * 86_400_000;
-const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** What the compilation of one document shares. */
-export interface Compilation {
-  readonly document: PolicyDocument;
-  readonly schemas: SchemaCompiler;
-  readonly issues: PolicyIssue[];
-}
+import type { CapabilityEntry, CredentialEntry, RiskCondition, ToolEntry } from './policy-document.ts';
 
 export function compileTools(compilation: Compilation): Map<string, CompiledTool> {
   const { document } = compilation;
@@ -69,8 +59,14 @@ export function compileTool(
     permits,
     base,
     conditions: conditions.filter(({ raises }) => raises.rank > base.rank),
-    digest: digestOf('tool', [name, entry, capability ?? null, catalogue ?? null]),
-    rule: compileRule(compilation, entry, path),
+    digest: digestOf('tool', [
+      name,
+      entry,
+      capability ?? null,
+      catalogue ?? null,
+      compilation.document.approvals ?? null,
+    ]),
+    rule: compileRule(compilation, entry, capability, path),
   };
 }
 
@@ -112,7 +108,12 @@ export function compileConditions(
   });
 }
 
-function compileRule(compilation: Compilation, entry: ToolEntry, path: string): ToolRule {
+function compileRule(
+  compilation: Compilation,
+  entry: ToolEntry,
+  capability: CapabilityEntry | undefined,
+  path: string,
+): CompiledTool['rule'] {
   const { issues } = compilation;
   if (entry.credential !== undefined && entry.credentials !== undefined) {
     issues.push({ path: `${path}/credential`, message: 'state either "credential" or "credentials"' });
@@ -137,13 +138,15 @@ function compileRule(compilation: Compilation, entry: ToolEntry, path: string): 
     }
     services.add(credential.service);
   }
-  const expires = entry.approval?.expires ?? '15m';
   return Object.freeze({
     capability: entry.capability,
     idempotent: entry.idempotent ?? false,
     orchestrates: entry.orchestrates ?? false,
     retain: entry.retain ?? 'run',
-    approvalTtlMs: duration(compilation, expires, maxApprovalTtlMs, `${path}/approval/expires`),
+    approval: compileApprovals(compilation, [
+      { entry: entry.approval, path: `${path}/approval` },
+      { entry: capability?.approval, path: `${pointer('/capabilities', entry.capability)}/approval` },
+    ]),
     credentials: Object.freeze(entries.map(({ credential, at }) => compileCredential(compilation, credential, at))),
   });
 }
@@ -155,13 +158,4 @@ function compileCredential(compilation: Compilation, entry: CredentialEntry, pat
     ttlMs: duration(compilation, entry.ttl ?? '5m', maxLeaseTtlMs, `${path}/ttl`),
     ...(entry.acceptResidual === undefined ? {} : { acceptResidual: entry.acceptResidual }),
   });
-}
-
-/** Milliseconds of a well-formed duration. */
-function duration({ issues }: Compilation, text: string, maxMs: number, path: string): number {
-  const [, digits, unit] = /^([0-9]+)([a-z]+)$/.exec(text) ?? [];
-  const milliseconds = Number(digits) * (unitsMs[unit ?? ''] ?? Number.NaN);
-  if (milliseconds <= maxMs) return milliseconds;
-  issues.push({ path, message: `at most ${maxMs / 60_000} minutes, got ${text}` });
-  return 0;
 }

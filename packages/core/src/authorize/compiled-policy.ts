@@ -29,7 +29,7 @@ export interface CompiledTool {
   readonly conditions: readonly CompiledCondition[];
   /** Of the tool's entry, its capability's entry and the catalogue's. */
   readonly digest: string;
-  readonly rule: ToolRule;
+  readonly rule: ToolRule & Required<Pick<ToolRule, 'approval'>>;
 }
 
 export interface CompiledGrant {

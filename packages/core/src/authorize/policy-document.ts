@@ -41,16 +41,43 @@ export interface ToolEntry {
   readonly orchestrates?: boolean;
   /** Whether the outcome is kept, encrypted, so that asking again returns it. Default `run`. */
   readonly retain?: 'run' | 'none';
-  readonly approval?: {
-    /** Duration from request to expiry, at most `7d`. Default `15m`. */
-    readonly expires?: string;
-  };
+  /** How approvals of this tool's calls are decided. */
+  readonly approval?: ApprovalEntry;
+}
+
+/** Who decides on an approval, and when. What an entry leaves out, the more general one says. */
+export interface ApprovalEntry {
+  /** Duration from request to expiry, at most `7d`. Default `15m`. */
+  readonly expires?: string;
+  /** Groups of approvers that may decide. Default: every approver of the tenant. The requester never may. */
+  readonly groups?: readonly string[];
+  /** How many must agree. Default 1. One rejection rejects. */
+  readonly quorum?: number;
+  /** Whether a decision needs a reason. Default `optional`. */
+  readonly reason?: 'optional' | 'required';
+  /** Whether an approver may change the arguments before deciding. Default false. */
+  readonly edit?: boolean;
+  /** Outside them nobody can decide; the request goes on to expire. Default: always. */
+  readonly hours?: ApprovalHours;
+  /** Further groups that may decide when nobody did: each some time after the request. */
+  readonly escalate?: readonly { readonly after: string; readonly groups: readonly string[] }[];
+}
+
+export interface ApprovalHours {
+  /** IANA time zone, e.g. `Europe/Berlin`. */
+  readonly zone: string;
+  /** Default Monday to Friday. */
+  readonly days?: readonly ('mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun')[];
+  /** `HH:MM`, on the same day: the first minute, and the first one after. */
+  readonly from: string;
+  readonly to: string;
 }
 
 export interface CapabilityEntry {
   /** Not below what the catalogue says. */
   readonly risk?: Risk;
   readonly when?: readonly RiskCondition[];
+  readonly approval?: ApprovalEntry;
 }
 
 /** A capability alone, or with constraints on the arguments and conditions on the risk. */
@@ -84,6 +111,8 @@ export interface PolicyDocument {
   readonly tenants: readonly string[];
   readonly tools: Readonly<Record<string, ToolEntry>>;
   readonly capabilities?: Readonly<Record<string, CapabilityEntry>>;
+  /** What holds for each level of risk, where tool and capability say nothing. */
+  readonly approvals?: { readonly medium?: ApprovalEntry; readonly high?: ApprovalEntry };
   readonly grants?: Readonly<Record<string, readonly GrantEntry[]>>;
   readonly agents: Readonly<Record<string, AgentEntry>>;
   readonly users: Readonly<Record<string, UserEntry>>;

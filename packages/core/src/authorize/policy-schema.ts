@@ -42,6 +42,7 @@ const forms: SchemaNode = {
   service: form('^[a-z0-9][a-z0-9_.-]*$', 'the name of a service in [a-z0-9_.-]', 64),
   source: form('^(?:local|[a-z][a-z0-9-]*:[A-Za-z0-9][A-Za-z0-9._@/-]*)$', 'a source like "local" or "mcp:files"', 160),
   duration: form('^[1-9][0-9]{0,5}(?:ms|s|m|h|d)$', 'a duration like "30s", "5m" or "2h"', 8),
+  clock: form('^(?:[01][0-9]|2[0-3]):[0-5][0-9]$', 'a time of day like "09:00"', 5),
   risk: { enum: ['low', 'medium', 'high'] },
 };
 
@@ -79,11 +80,37 @@ const entries: SchemaNode = {
       idempotent: { type: 'boolean' },
       orchestrates: { type: 'boolean' },
       retain: { enum: ['run', 'none'] },
-      approval: object({ expires: reference('duration') }),
+      approval: reference('approval'),
     },
     ['capability'],
   ),
-  capabilityEntry: object({ risk: reference('risk'), when: listOf('condition') }),
+  capabilityEntry: object({ risk: reference('risk'), when: listOf('condition'), approval: reference('approval') }),
+  approval: object({
+    expires: reference('duration'),
+    groups: listOf('label', { minItems: 1, uniqueItems: true }),
+    quorum: { type: 'integer', minimum: 1, maximum: 10 },
+    reason: { enum: ['optional', 'required'] },
+    edit: { type: 'boolean' },
+    hours: object(
+      {
+        zone: { type: 'string', minLength: 1, maxLength: 64 },
+        days: {
+          type: 'array',
+          items: { enum: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] },
+          minItems: 1,
+          uniqueItems: true,
+        },
+        from: reference('clock'),
+        to: reference('clock'),
+      },
+      ['zone', 'from', 'to'],
+    ),
+    escalate: {
+      type: 'array',
+      items: object({ after: reference('duration'), groups: listOf('label', { minItems: 1 }) }, ['after', 'groups']),
+      maxItems: 10,
+    },
+  }),
   agent: object({ owner: reference('owner'), name: { type: 'string', minLength: 1, maxLength: 128 }, ...holder }),
   user: object({ active: { type: 'boolean' }, ...holder }),
 };
@@ -99,6 +126,7 @@ export const policySchema: SchemaNode = {
       tenants: listOf('tenantId', { minItems: 1, uniqueItems: true }),
       tools: mapOf('toolName', reference('tool')),
       capabilities: mapOf('capability', reference('capabilityEntry')),
+      approvals: object({ medium: reference('approval'), high: reference('approval') }),
       grants: mapOf('label', listOf('grant', { minItems: 1 })),
       agents: mapOf('principalId', reference('agent')),
       users: mapOf('principalId', reference('user')),

@@ -2,13 +2,26 @@
  * A policy: a document that was checked completely and now decides.
  * @module
  */
-import type { Decision, ToolIdentity } from '../call.ts';
+import type { ApprovalRule } from '../approve/approval-rule.ts';
+import type { Decision, Risk, ToolIdentity } from '../call.ts';
 import { PolicyError } from '../errors.ts';
 import type { Authorizer, Subject } from './authorize.ts';
 import { compilePolicy } from './compile-policy.ts';
-import type { CompiledPolicy } from './compiled-policy.ts';
+import type { CompiledPolicy, CompiledTool } from './compiled-policy.ts';
 import { decide, permittedTools } from './evaluate.ts';
 import type { PolicyDocument } from './policy-document.ts';
+
+/** What a policy says about one tool, with what it inherits and every default filled in. */
+export interface PolicyRule {
+  readonly tool: string;
+  readonly source: string;
+  readonly capability: string;
+  /** Without conditions on the arguments, which can only raise it. */
+  readonly risk: Risk;
+  /** Whether conditions can raise it. */
+  readonly conditional: boolean;
+  readonly approval: Readonly<Record<'medium' | 'high', ApprovalRule>>;
+}
 
 /** An {@link Authorizer} made of a policy document. Immutable: a changed document makes a new one. */
 export interface Policy extends Authorizer {
@@ -16,6 +29,8 @@ export interface Policy extends Authorizer {
   /** SHA-256 of the document, base64url. The order of its members does not matter. */
   readonly digest: string;
   readonly tenants: readonly string[];
+  /** What holds for each tool, for people to read. */
+  readonly rules: readonly PolicyRule[];
   /** Never throws and never waits. */
   decide(subject: Subject, tool: ToolIdentity, args: unknown): Decision;
 }
@@ -37,9 +52,22 @@ export function policyOf(compiled: CompiledPolicy): Policy {
     name: compiled.name,
     digest: compiled.digest,
     tenants: Object.freeze([...compiled.tenants]),
+    rules: Object.freeze([...compiled.tools.values()].map(ruleOf)),
     decide: (subject, tool, args) => decide(compiled, subject, tool, args),
     version: (tenant) => (compiled.tenants.has(tenant) ? compiled.policyVersion : undefined),
     tools: (tenant) => (compiled.tenants.has(tenant) ? toolNames : []),
     permittedTools: (subject) => permittedTools(compiled, subject),
   } satisfies Policy);
+}
+
+function ruleOf({ name, source, capability, base, conditions, rule }: CompiledTool): PolicyRule {
+  const { approval } = rule;
+  return Object.freeze({
+    tool: name,
+    source,
+    capability,
+    risk: base.risk,
+    conditional: conditions.length > 0,
+    approval,
+  });
 }

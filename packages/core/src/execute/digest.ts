@@ -36,13 +36,18 @@ export function digestCall(principal: Principal, slot: string, tool: ToolIdentit
   return hash('sha256', JSON.stringify(fields), 'base64url');
 }
 
+type ApprovalContent = Omit<NewApproval, 'digest' | 'sealedArguments'> & {
+  readonly edit?: { readonly argumentsDigest: string };
+};
+
 /** What approvers sign: the request for a human with everything that its grant is bound to. */
-export function digestApproval(call: CallFacts, approval: Omit<NewApproval, 'digest' | 'sealedArguments'>): string {
+export function digestApproval(call: CallFacts, approval: ApprovalContent): string {
   const fields = [
     'countersign/approval/1',
     ...[call.tenant, call.subject, call.agent, call.delegation, call.run],
     ...[call.tool.name, call.tool.source, call.tool.schemaDigest ?? null, call.key, call.argumentsDigest],
     ...[approval.id, approval.ruleDigest, approval.capability, approval.risk, approval.mode, approval.expiresAt],
+    ...[approval.createdAt, approval.rule, approval.edit?.argumentsDigest ?? null],
   ];
   return hash('sha256', JSON.stringify(fields), 'base64url');
 }

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Outcome } from '../call.ts';
-import { CallPending, CallUnknown, UnauthorizedToolCall } from '../errors.ts';
+import { ArgumentsError, CallPending, CallUnknown, UnauthorizedToolCall } from '../errors.ts';
 import type { Gate } from '../gate.ts';
 
 type AnyFunction<Args extends readonly unknown[], Result> = (...args: Args) => Result | PromiseLike<Result>;
@@ -33,10 +33,20 @@ export function requireCapability(
           arguments: single ? args[0] : { arguments: args },
         },
         (copy) => body(...((single ? [copy] : (copy as { arguments: unknown }).arguments) as typeof args)),
-        { wait: true },
+        { wait: true, validate: single ? requireRecord : requireList },
       );
       return resultOf(outcome, gate.principal.agent, capability);
     };
+}
+
+/** What an approver edited must still be what the function is called with. */
+function requireRecord(edited: unknown): void {
+  if (!isRecord(edited)) throw new ArgumentsError('the function takes one object');
+}
+
+function requireList(edited: unknown): void {
+  const list = typeof edited === 'object' && edited !== null && 'arguments' in edited ? edited.arguments : undefined;
+  if (!Array.isArray(list)) throw new ArgumentsError('the function takes { "arguments": [ … ] }');
 }
 
 function isRecord(value: unknown): boolean {

@@ -15,12 +15,19 @@ export type Body<Result> = (args: unknown) => Result | PromiseLike<Result>;
 
 export type StreamBody<Value> = (args: unknown) => AsyncIterable<Value>;
 
+export type Validate = (args: unknown) => void | PromiseLike<void>;
+
 export interface ExecuteOptions<Result> {
   /** How the result is kept for being asked again. Default: plain JSON. */
   readonly codec?: ResultCodec<Result>;
   /** Wait in process for a blocking approval, instead of answering `pending`. */
   readonly wait?: boolean;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Checks arguments that an approver edited against the tool's schema, and throws when they do not fit. Without it an
+   * edited call is denied.
+   */
+  readonly validate?: Validate;
   /** Recognises a throw of the body that means "paused": an orchestrating tool without leases may be entered again. */
   readonly isSuspension?: (error: unknown) => boolean;
 }

@@ -16,6 +16,7 @@ const operations = [
   'settledAsynchronous',
   'approval',
   'approvals',
+  'edit',
   'transition',
   'leaseIssued',
   'leaseClosed',

@@ -44,6 +44,7 @@ export function embeddedStore({ durability, tables, createRunner }: Embedded): S
     approval: (tenant, id) => read(() => tables.approvals.find(tenant, id)),
     approvals: (tenant, filter) => read(() => tables.approvals.list(tenant, filter)),
     vote: (input) => write(() => operations.vote(input)),
+    edit: (input) => write(() => operations.edit(input)),
     transition: (input) => write(() => operations.transition(input)),
     leaseIssued: (input) => write(() => operations.leaseIssued(input)),
     leaseClosed: (input) => write(() => operations.leaseClosed(input)),

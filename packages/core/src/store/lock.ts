@@ -39,11 +39,18 @@ export async function takeLock(
   if (held !== undefined && Number(held.value) > now()) return undefined;
   let version = await hold(held?.version);
   if (version === undefined) return undefined;
+  let renewing: Promise<boolean> | undefined;
+  const renewOnce = async (): Promise<boolean> => {
+    if (version !== undefined) version = await hold(version);
+    return version !== undefined;
+  };
   return {
-    async renew() {
-      if (version === undefined) return false;
-      version = await hold(version);
-      return version !== undefined;
+    // Two at once would take the lock from each other.
+    renew() {
+      renewing ??= renewOnce().finally(() => {
+        renewing = undefined;
+      });
+      return renewing;
     },
     async release() {
       if (version !== undefined) await put(version, undefined);

@@ -158,11 +158,8 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
   const place = ({ call, id }: StoredApproval) => ({ tenant: call.tenant, id });
   const change = (approval: StoredApproval): void =>
     put(rowsFor(approval.call.tenant).approvals, approval.id, approval);
-  const require = (tenant: string, id: string): StoredApproval => {
-    const approval = of(tenant).approvals.get(id);
-    if (approval === undefined) throw new StoreError(`no approval ${id} in tenant ${tenant}`);
-    return approval;
-  };
+  const require = (tenant: string, id: string): StoredApproval =>
+    of(tenant).approvals.get(id) ?? fail(`no approval ${id} in tenant ${tenant}`);
   return {
     find: (tenant, id) => of(tenant).approvals.get(id),
     list(tenant, { state, run, mode, consumed, limit }) {
@@ -186,6 +183,7 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
       const approval = require(vote.tenant, vote.approval);
       change({ ...approval, votes: [...approval.votes, { ...vote }] });
     },
+    edit: (tenant, id, digest, edit) => change({ ...require(tenant, id), digest, edit: { ...edit } }),
     countPending({ tenant, run, subject }, now, epoch) {
       const open = oldestFirst(tenant).filter(
         (approval) => approval.state === 'pending' && approval.expiresAt > now && approval.epoch === epoch,
@@ -210,6 +208,10 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
         .map(place);
     },
   };
+}
+
+function fail(message: string): never {
+  throw new StoreError(message);
 }
 
 function leaseTable({ of, for: rowsFor, put, all }: Memory): LeaseTable {

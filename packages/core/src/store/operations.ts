@@ -5,14 +5,17 @@
  */
 import { StoreError } from '../errors.ts';
 import type { Chain } from '../record/chain.ts';
-import { createRandomPool } from '../record/random-pool.ts';
 import type { RecordDraft } from '../record/record.ts';
+import { edit, transition, vote, type OperationContext } from './approval-operations.ts';
+import { isHeld, prune, putEntry } from './entry-operations.ts';
 import { refuseGrant, type ClaimRefusal } from './grant.ts';
 import type {
   CallFacts,
   CallState,
   ClaimInput,
   ClaimResult,
+  EditInput,
+  EditResult,
   ObserveInput,
   ObserveResult,
   PruneInput,
@@ -33,6 +36,7 @@ export interface Operations {
   settle(input: SettleInput): void;
   release(input: ReleaseInput): void;
   vote(input: VoteInput): VoteResult;
+  edit(input: EditInput): EditResult;
   transition(input: TransitionInput): boolean;
   leaseIssued(input: Parameters<Store['leaseIssued']>[0]): void;
   leaseClosed(input: Parameters<Store['leaseClosed']>[0]): void;
@@ -45,7 +49,7 @@ export interface Operations {
 }
 
 export function createOperations(tables: Tables, chain: Chain): Operations {
-  const { calls, approvals, subjects } = tables;
+  const { calls, subjects } = tables;
   const append = (tenant: string, drafts: readonly RecordDraft[]): void => {
     if (drafts.length === 0) return;
     for (const record of chain.link(tenant, drafts)) tables.records.append(record);
@@ -66,14 +70,8 @@ export function createOperations(tables: Tables, chain: Chain): Operations {
     },
     release: (input) => release(context, input),
     vote: (input) => vote(context, input),
-    transition({ tenant, approval: id, to, records }) {
-      const approval = approvals.find(tenant, id);
-      if (approval === undefined || approval.consumedAt !== undefined) return false;
-      if (approval.state !== 'pending' && approval.state !== 'approved') return false;
-      approvals.update(tenant, id, { state: to, consumedAt: undefined });
-      append(tenant, records);
-      return true;
-    },
+    edit: (input) => edit(context, input),
+    transition: (input) => transition(context, input),
     leaseIssued({ tenant, id, sealedHandle, expiresAt, records }) {
       const lease = requireLease(tables, tenant, id);
       if (lease.state === 'closed') throw new StoreError(`lease ${id} is closed and cannot be issued`);
@@ -106,15 +104,7 @@ export function createOperations(tables: Tables, chain: Chain): Operations {
   };
 }
 
-const nextVersion = createRandomPool(12);
-const newVersion = (): string => nextVersion().toString('base64url');
-
-interface Context {
-  readonly tables: Tables;
-  readonly append: (tenant: string, drafts: readonly RecordDraft[]) => void;
-}
-
-function observe({ tables, append }: Context, input: ObserveInput): ObserveResult {
+function observe({ tables, append }: OperationContext, input: ObserveInput): ObserveResult {
   const { calls, approvals } = tables;
   const { call, verdict } = input;
   const row = calls.inSlot(call);
@@ -160,7 +150,7 @@ function observedState(verdict: ObserveInput['verdict'], before: CallState | und
   return verdict === 'review' ? 'review' : 'denied';
 }
 
-function claim({ tables, append }: Context, input: ClaimInput): ClaimResult {
+function claim({ tables, append }: OperationContext, input: ClaimInput): ClaimResult {
   const { calls, approvals, leases } = tables;
   const { call, now } = input;
   const row = calls.inSlot(call);
@@ -204,38 +194,7 @@ function refuseClaim(tables: Tables, input: ClaimInput, row: CallRow | undefined
   return unknown ? 'earlier_outcome_unknown' : undefined;
 }
 
-/** On hold: nobody's call is claimed, whatever was approved before. */
-function isHeld({ entries }: Tables, { tenant, subject, agent, delegation }: CallFacts): boolean {
-  const chain = [...delegation, agent].map((each) => `agent:${each}`);
-  return ['tenant', `subject:${subject}`, ...chain].some((id) => entries.find(tenant, 'hold', id) !== undefined);
-}
-
-function putEntry({ tables, append }: Context, input: PutEntryInput): string | undefined {
-  const { tenant, kind, id, expected, value, now, records } = input;
-  const stored = tables.entries.find(tenant, kind, id);
-  if (stored?.version !== expected) return undefined;
-  const version = value === undefined ? '' : newVersion();
-  if (value !== undefined) tables.entries.put({ tenant, kind, id, version, value, updatedAt: now });
-  else if (stored !== undefined) tables.entries.remove(tenant, kind, id);
-  append(tenant, records);
-  return version;
-}
-
-function prune({ tables, append }: Context, { tenant, writer, through, entry, now, records }: PruneInput): number {
-  const head = tables.records.head(tenant, writer);
-  if (head === undefined || !Number.isSafeInteger(through) || through < 1 || through >= head.seq) {
-    throw new StoreError(
-      `records up to ${through} cannot go: this chain ends at ${head?.seq ?? 0}, and its newest stays`,
-    );
-  }
-  const version = newVersion();
-  tables.entries.put({ tenant, kind: 'segment', ...entry, version, updatedAt: now });
-  const removed = tables.records.prune(tenant, writer, through);
-  append(tenant, records);
-  return removed;
-}
-
-function release({ tables, append }: Context, input: ReleaseInput): void {
+function release({ tables, append }: OperationContext, input: ReleaseInput): void {
   const { call, approval, closedLeases, records } = input;
   const row = tables.calls.inSlot(call);
   if (row?.call.state !== 'claimed' || row.call.key !== call.key || row.call.claim !== input.claim) {
@@ -251,31 +210,6 @@ function release({ tables, append }: Context, input: ReleaseInput): void {
   }
   closeLeases(tables, call, closedLeases);
   append(call.tenant, records);
-}
-
-function vote({ tables, append }: Context, input: VoteInput): VoteResult {
-  const { vote: cast, digest, subject, quorum, now } = input;
-  if (!(quorum >= 1)) throw new StoreError(`a quorum is at least 1, got ${quorum}`);
-  const { tenant, approval: id } = cast;
-  const approval = tables.approvals.find(tenant, id);
-  if (approval === undefined) return { status: 'refused', code: 'not_found' };
-  if (approval.state !== 'pending') return { status: 'refused', code: 'not_pending' };
-  const latest = Math.max(now, tables.records.latestTime(tenant));
-  // An approval of an older epoch is void, as if its time had come.
-  if (!(latest < approval.expiresAt) || approval.epoch !== tables.epoch())
-    return { status: 'refused', code: 'expired' };
-  if (approval.digest !== digest) return { status: 'refused', code: 'digest_mismatch' };
-  if (approval.call.subject === subject) return { status: 'refused', code: 'requester' };
-  if (approval.votes.some(({ approver }) => approver === cast.approver))
-    return { status: 'refused', code: 'already_voted' };
-  tables.approvals.addVote(cast);
-  const votes = [...approval.votes, cast];
-  const agreed = votes.filter(({ verdict }) => verdict === 'approve').length;
-  // Only what is exactly an approval counts as one.
-  const state = agreed < votes.length ? 'rejected' : agreed >= quorum ? 'approved' : 'pending';
-  if (state !== 'pending') tables.approvals.update(tenant, id, { state, consumedAt: undefined });
-  append(tenant, state === 'pending' ? input.undecidedRecords : input.records);
-  return { status: 'recorded', approval: { ...approval, state, votes } };
 }
 
 /** The drafts that the ledger does not hold yet: a decision is written once per call key. */

@@ -28,12 +28,14 @@ function prepareStatements(database: DatabaseSync) {
       ORDER BY created_at, approvals.rowid LIMIT :limit`),
     insert:
       database.prepare(`INSERT INTO approvals (tenant, id, run, slot, digest, rule_digest, policy_version, capability,
-      risk, mode, created_at, expires_at, sealed_arguments, state, epoch)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?)`),
+      risk, mode, created_at, expires_at, rule, sealed_arguments, state, epoch)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?)`),
     update: database.prepare('UPDATE approvals SET state = ?, consumed_at = ? WHERE tenant = ? AND id = ?'),
     votes: database.prepare('SELECT * FROM votes WHERE tenant = ? AND approval = ? ORDER BY time, approver'),
     addVote: database.prepare(`INSERT INTO votes (tenant, approval, approver, verdict, time, signature, key_id,
       sealed_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
+    edit: database.prepare(`UPDATE approvals SET digest = ?, edited_digest = ?, edited_arguments = ?
+      WHERE tenant = ? AND id = ?`),
     countPending: database.prepare(`SELECT count(*) FILTER (WHERE run = :run) AS of_run,
       count(*) FILTER (WHERE subject = :subject) AS of_user FROM approvals JOIN calls USING (tenant, run, slot)
       WHERE tenant = :tenant AND expires_at > :now AND epoch = :epoch AND approvals.state = 'pending'`),
@@ -69,7 +71,7 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
     },
     insert(approval, { tenant, run, slot }, epoch) {
       const { id, digest, ruleDigest, policyVersion, capability, risk, mode } = approval;
-      const { createdAt, expiresAt, sealedArguments } = approval;
+      const { createdAt, expiresAt, rule, sealedArguments } = approval;
       statements.insert.run(
         tenant,
         id,
@@ -83,6 +85,7 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
         mode,
         createdAt,
         expiresAt,
+        rule,
         sealedArguments,
         epoch,
       );
@@ -91,6 +94,8 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
     addVote({ tenant, approval, approver, verdict, time, signature, keyId, sealedReason }) {
       statements.addVote.run(tenant, approval, approver, verdict, time, signature, keyId, sealedReason ?? null);
     },
+    edit: (tenant, id, digest, { argumentsDigest, sealedArguments }) =>
+      void statements.edit.run(digest, argumentsDigest, sealedArguments, tenant, id),
     countPending({ tenant, run, subject }, now, epoch) {
       const row = statements.countPending.get({ tenant, run, subject, now, epoch }) ?? {};
       return { ofRun: integer(row, 'of_run'), ofUser: integer(row, 'of_user') };

@@ -80,6 +80,7 @@ export function callFrom(row: Row): StoredCall {
 /** `row`: an approval with its call's facts; its own columns that share a name with them have the prefix `approval_`. */
 export function approvalFrom(row: Row, votes: readonly Vote[]): StoredApproval {
   const consumedAt = optionalInteger(row, 'consumed_at');
+  const argumentsDigest = optionalText(row, 'edited_digest');
   return {
     id: text(row, 'id'),
     digest: text(row, 'digest'),
@@ -90,11 +91,15 @@ export function approvalFrom(row: Row, votes: readonly Vote[]): StoredApproval {
     mode: oneOf(row, 'mode'),
     createdAt: integer(row, 'created_at'),
     expiresAt: integer(row, 'expires_at'),
+    rule: text(row, 'rule'),
     sealedArguments: text(row, 'sealed_arguments'),
     call: factsFrom(row),
     state: oneOf(row, 'approval_state'),
     epoch: integer(row, 'epoch'),
     ...(consumedAt === undefined ? {} : { consumedAt }),
+    ...(argumentsDigest === undefined
+      ? {}
+      : { edit: { argumentsDigest, sealedArguments: text(row, 'edited_arguments') } }),
     votes,
   };
 }

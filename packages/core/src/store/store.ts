@@ -64,7 +64,9 @@ export interface NewApproval {
   readonly mode: ApprovalMode;
   readonly createdAt: number;
   readonly expiresAt: number;
-  /** Revision 1 of the arguments, canonical JSON, sealed under the subject's key. */
+  /** Who may decide on it, as the policy said when it was opened: {@link ApprovalRule} as JSON. Under the digest. */
+  readonly rule: string;
+  /** The arguments as the model sent them, canonical JSON, sealed under the subject's key. */
   readonly sealedArguments: string;
 }
 
@@ -88,8 +90,38 @@ export interface StoredApproval extends NewApproval {
   readonly epoch: number;
   /** When its grant was consumed. */
   readonly consumedAt?: number;
+  /** What an approver made of the arguments. They run in place of the first ones, and the digest covers them. */
+  readonly edit?: StoredEdit;
   readonly votes: readonly Vote[];
 }
+
+export interface StoredEdit {
+  /** Of the edited arguments; `call.argumentsDigest` stays that of the first ones. */
+  readonly argumentsDigest: string;
+  /** Canonical JSON, sealed under the subject's key. */
+  readonly sealedArguments: string;
+}
+
+/** Replaces the arguments of a pending approval that nobody has voted on. */
+export interface EditInput {
+  readonly tenant: string;
+  readonly approval: string;
+  /** The digest that the editor saw. */
+  readonly expected: string;
+  /** Pseudonym of the editor as a user of the tenant: whoever made the request cannot edit it. */
+  readonly subject: string;
+  readonly digest: string;
+  readonly edit: StoredEdit;
+  readonly now: number;
+  readonly records: readonly RecordDraft[];
+}
+
+export type EditResult =
+  | { readonly status: 'edited'; readonly approval: StoredApproval }
+  | {
+      readonly status: 'refused';
+      readonly code: 'not_found' | 'not_pending' | 'expired' | 'digest_mismatch' | 'requester' | 'already_voted';
+    };
 
 /**
  * First sight or re-evaluation of a call that does not simply run: its verdict is `deny` or `review`, or its framework
@@ -317,6 +349,8 @@ export interface Store {
   approvals(tenant: string, filter: ApprovalFilter): Promise<readonly StoredApproval[]>;
   /** Adds a vote and, where it decides, moves the approval out of `pending`, compare-and-set. One vote per approver. */
   vote(input: VoteInput): Promise<VoteResult>;
+  /** Compare-and-set on the digest. */
+  edit(input: EditInput): Promise<EditResult>;
   /** Ends an approval that is `pending`, or `approved` and not consumed. Answers whether it did. */
   transition(input: TransitionInput): Promise<boolean>;
   /**

@@ -15,6 +15,7 @@ import type {
   RecordFilter,
   StoredApproval,
   StoredCall,
+  StoredEdit,
   StoredEntry,
   StoredLease,
   StoredOutcome,
@@ -46,6 +47,7 @@ export interface ApprovalTable {
   insert(approval: NewApproval, call: CallFacts, epoch: number): void;
   update(tenant: string, id: string, change: { state: ApprovalState; consumedAt: number | undefined }): void;
   addVote(vote: Vote): void;
+  edit(tenant: string, id: string, digest: string, edit: StoredEdit): void;
   /** How many of this run, and of this subject, a human could still decide on. */
   countPending(
     call: Pick<CallFacts, 'tenant' | 'run' | 'subject'>,

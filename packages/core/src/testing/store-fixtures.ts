@@ -102,6 +102,7 @@ export function newApproval(approval: Partial<NewApproval> = {}): NewApproval {
     mode: 'asynchronous',
     createdAt: 1000,
     expiresAt: 5000,
+    rule: '{}',
     sealedArguments: 'sealed',
     ...approval,
   };

@@ -10,7 +10,12 @@ describe('only what is granted is allowed', () => {
       capability: 'tickets:ticket:read',
       risk: 'low',
       reasons: [{ code: 'permitted' }],
-      rule: { capability: 'tickets:ticket:read', idempotent: false, retain: 'run', approvalTtlMs: 900_000 },
+      rule: {
+        capability: 'tickets:ticket:read',
+        idempotent: false,
+        retain: 'run',
+        approval: { high: { ttlMs: 900_000 } },
+      },
     });
   });
 
@@ -202,12 +207,13 @@ describe('the rule of a tool', () => {
         { service: 'mail', acceptResidual: true },
       ],
     });
+    const approval = { ttlMs: 7_200_000, groups: [], quorum: 1, reasonRequired: false, edit: false, escalation: [] };
     expect(ask(document, { tool: 'act' }).rule).toEqual({
       capability: 'svc:thing:act',
       idempotent: true,
       orchestrates: false,
       retain: 'none',
-      approvalTtlMs: 7_200_000,
+      approval: { medium: approval, high: approval },
       credentials: [
         { service: 'crm', scope: { role: 'reader' }, ttlMs: 30_000 },
         { service: 'mail', scope: {}, ttlMs: 300_000, acceptResidual: true },

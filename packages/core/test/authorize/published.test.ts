@@ -45,6 +45,7 @@ describe('the reference', () => {
       policySchema,
       definitions['tool'],
       definitions['credential'],
+      definitions['approval'],
       definitions['agent'],
       definitions['user'],
     ].flatMap((schema) => Object.keys((schema?.['properties'] as object | undefined) ?? {}));

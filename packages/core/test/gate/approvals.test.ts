@@ -485,34 +485,6 @@ describe('votes', () => {
   });
 });
 
-describe('a channel that fails', () => {
-  test('neither approves nor delays the call', async () => {
-    const told: string[] = [];
-    const f = fixture();
-    const countersign = createCountersign({
-      ...f.options,
-      approvals: {
-        keys: [f.approvals.publicKey],
-        channels: [
-          {
-            name: 'broken',
-            opened: () => {
-              throw new Error('down');
-            },
-          },
-          { name: 'hanging', opened: () => new Promise(() => undefined) },
-          { name: 'fine', opened: (notice) => void told.push(JSON.stringify(notice)) },
-        ],
-      },
-    });
-    const gate = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'r' });
-    const outcome = await gate.execute(callTo('deploy', { password: 'hunter2' }), () => 1);
-    expect(outcome.status).toBe('pending');
-    await expect.poll(() => told).toHaveLength(1);
-    expect(told[0]).not.toContain('hunter2');
-  });
-});
-
 describe('the HTTP endpoint', () => {
   async function serve(f: Fixture): Promise<{ url: string; close: () => void }> {
     const server = createServer(approvalsHttp(f.approvals));

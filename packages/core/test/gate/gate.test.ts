@@ -301,7 +301,6 @@ describe('an authorizer that is not well', () => {
     idempotent: false,
     orchestrates: false,
     retain: 'run',
-    approvalTtlMs: 60_000,
     credentials: [],
   };
   const bare = { verdict: 'allow', capability: 'a:b', risk: 'low', reasons: [], policyVersion: '1', ruleDigest: 'd' };

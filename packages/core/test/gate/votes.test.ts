@@ -14,14 +14,26 @@ function vote(more: Partial<Vote> = {}, by = signer, digest = 'digest'): Vote {
   return { ...content, ...by.sign(content, digest) };
 }
 
-function approval(votes: readonly Vote[]): StoredApproval {
-  return { id: 'apr', digest: 'digest', call: { tenant: 'acme', user: 'alice' }, votes } as unknown as StoredApproval;
+function approval(votes: readonly Vote[], quorum: unknown = 1): StoredApproval {
+  const rule = JSON.stringify({ quorum });
+  return { id: 'apr', digest: 'digest', rule, votes } as unknown as StoredApproval;
 }
 
 const requester = { tenant: 'acme', user: 'alice' };
 
 verifies('APR-6', 'a signed vote to approve approves', () => {
   expect(verifier.approves(approval([vote()]), requester)).toBe(true);
+});
+
+verifies('APR-6', 'as many different people must have signed as the quorum says', () => {
+  const two = [vote(), vote({ approver: 'dave' })];
+  expect(verifier.approves(approval(two, 2), requester)).toBe(true);
+  expect(verifier.approves(approval(two, 3), requester)).toBe(false);
+  expect(verifier.approves(approval([vote(), vote({ time: 2 })], 2), requester)).toBe(false);
+  expect(verifier.approves(approval([vote(), vote({ approver: 'alice' })], 2), requester)).toBe(false);
+  for (const quorum of [0, -1, null, 'x', Number.NaN]) {
+    expect(verifier.approves(approval(two, quorum), requester)).toBe(false);
+  }
 });
 
 describe('nothing else approves', () => {

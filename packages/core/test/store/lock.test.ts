@@ -34,6 +34,14 @@ test('a holder that renews keeps it; one that does not loses it, and cannot take
   expect(await second?.renew()).toBe(true);
 });
 
+test('a holder that renews twice at once keeps it', async () => {
+  const { take } = setUp();
+  const lock = await take();
+  expect(await Promise.all([lock?.renew(), lock?.renew()])).toEqual([true, true]);
+  await lock?.release();
+  expect(await take()).toBeDefined();
+});
+
 test('a lock whose value somebody damaged has ended', async () => {
   const { store, take } = setUp();
   const damaged = { tenant: 'acme', kind: 'lock', id: 'rotation', expected: undefined, value: 'for ever' } as const;

@@ -79,6 +79,7 @@ export function fixture(input: FixtureOptions = {}): Fixture {
   const store = input.store ?? memoryStore();
   const key = input.key ?? randomBytes(32);
   const now = input.now === undefined ? {} : { now: input.now };
+  const policy = input.policy ?? definePolicy(document);
   const approvals = createApprovals({
     store,
     signingKey: generateKeyPairSync('ed25519').privateKey,
@@ -93,10 +94,11 @@ export function fixture(input: FixtureOptions = {}): Fixture {
               : undefined,
     },
     audit: { key },
+    policy,
     ...now,
   });
   const options: CountersignOptions = {
-    policy: input.policy ?? definePolicy(document),
+    policy,
     store,
     audit: { key },
     approvals: { keys: [approvals.publicKey] },

@@ -1,0 +1,58 @@
+/**
+ * Arguments that an approver changed: read strictly, decided on again, and sealed under a new digest.
+ * @module
+ */
+import type { Authorizer } from '../authorize/authorize.ts';
+import { ask } from '../authorize/ask.ts';
+import { maxRisk } from '../call.ts';
+import { ApprovalConflict } from '../errors.ts';
+import { prepareArguments, restoreArguments } from '../execute/arguments.ts';
+import { digestApproval, digestArguments } from '../execute/digest.ts';
+import { parseJsonText } from '../execute/json-text.ts';
+import type { RecordEvent } from '../record/record.ts';
+import type { SubjectKey } from '../record/sealing.ts';
+import type { StoredApproval, StoredEdit } from '../store/store.ts';
+import { editContext } from './approval-view.ts';
+
+interface EditedArguments {
+  readonly digest: string;
+  readonly edit: StoredEdit;
+  readonly event: Pick<RecordEvent, 'arguments' | 'argumentsDigest'>;
+}
+
+const policyTimeoutMs = 1_000;
+
+/** @throws ApprovalConflict or ArgumentsError when they are no arguments, or not permitted by the rules of the request */
+export async function editArguments(
+  policy: Authorizer | undefined,
+  approval: StoredApproval,
+  key: SubjectKey,
+  text: string,
+): Promise<EditedArguments> {
+  if (policy === undefined) throw new ApprovalConflict('this service has no policy, so nothing can be edited here');
+  parseJsonText(text);
+  const prepared = prepareArguments(restoreArguments(text));
+  await permit(policy, approval, key, prepared.view);
+  const argumentsDigest = digestArguments(prepared.canonical);
+  return {
+    digest: digestApproval(approval.call, { ...approval, edit: { argumentsDigest } }),
+    edit: { argumentsDigest, sealedArguments: key.seal(prepared.canonical, editContext(approval.id, argumentsDigest)) },
+    event: { argumentsDigest, arguments: prepared.view },
+  };
+}
+
+/** The rules that sent the call to these approvers must permit it still, at no higher risk. */
+async function permit(policy: Authorizer, approval: StoredApproval, key: SubjectKey, view: unknown): Promise<void> {
+  const { tenant, agent, delegation, tool } = approval.call;
+  const asked = { authorizer: policy, users: undefined, timeoutMs: policyTimeoutMs };
+  const decision = await ask(asked, { tenant, user: key.user, agent, delegation }, tool, view);
+  if (decision.verdict === 'deny') {
+    throw new ApprovalConflict(`the policy denies these arguments: ${decision.reasons[0]?.code ?? 'no reason'}`);
+  }
+  if (maxRisk(decision.risk, approval.risk) !== approval.risk) {
+    throw new ApprovalConflict(`these arguments raise the risk to ${decision.risk}: the agent has to ask anew`);
+  }
+  if (decision.ruleDigest !== approval.ruleDigest) {
+    throw new ApprovalConflict('the rules have changed since the request: the agent has to ask anew');
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Tells people about requests: at least once on every channel, and again when a request ends or waits for more groups.
+ *
+ * The requests themselves are the outbox. What a channel was told stands in an entry of kind `notice`, written after it
+ * was told; so a crash in between tells it twice, and never not at all. A channel that fails is asked again, later and
+ * later, until the request has ended and been forgotten.
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ConfigurationError } from '../errors.ts';
+import type { Clock } from '../record/clock.ts';
+import type { Sealer } from '../record/sealing.ts';
+import { takeLock, type Lock } from '../store/lock.ts';
+import type { Store, StoredApproval, StoredEntry } from '../store/store.ts';
+import { within } from '../within-time.ts';
+import { escalationLevel, isWithinHours, parseApprovalRule } from './approval-rule.ts';
+import type { ApprovalChannel } from './approve.ts';
+import { noticeOf } from './notice.ts';
+
+export interface NotifierOptions {
+  readonly channels: readonly ApprovalChannel[];
+  /** Whose requests. Default: every tenant of the store. */
+  readonly tenants?: readonly string[];
+  /** For one message to one channel. Default 10 000 ms. */
+  readonly timeoutMs?: number;
+  /** Pause between looks when started, in milliseconds. Default 500. */
+  readonly pollMs?: number;
+  /** Told when a channel failed. Default: nobody. */
+  readonly onFailure?: (failure: {
+    readonly channel: string;
+    readonly approval: string;
+    readonly error: unknown;
+  }) => void;
+}
+
+export interface Notifier {
+  /** Tells what is to be told now; answers how many messages went out. Another process at work means none. */
+  tick(): Promise<number>;
+  /** Ticks until the signal aborts. */
+  start(signal: AbortSignal): Promise<void>;
+}
+
+interface NotifierParts {
+  readonly store: Store;
+  readonly sealer: Sealer;
+  readonly clock: Clock;
+}
+
+/** What a channel was told of one request. */
+interface Told {
+  /** Steps of the ladder that it knows of; -1: nothing yet. */
+  readonly level: number;
+  readonly reference?: string;
+  /** Failures in a row, and when to try again. */
+  readonly failures: number;
+  readonly retryAt: number;
+}
+
+const lockMs = 60_000;
+const page = 100;
+const maxPending = 1_000;
+const maxReference = 1_000;
+const firstRetryMs = 1_000;
+const longestRetryMs = 10 * 60_000;
+const channelName = /^[A-Za-z0-9_-]{1,64}$/;
+const untold: Told = { level: -1, failures: 0, retryAt: 0 };
+
+/** @throws ConfigurationError when two channels share a name, or one has none that can be part of an id */
+export function createNotifier(parts: NotifierParts, options: NotifierOptions): Notifier {
+  const names = options.channels.map(({ name }) => name);
+  const strange = names.find((name, index) => !channelName.test(name) || names.indexOf(name) !== index);
+  if (strange !== undefined) throw new ConfigurationError(`each channel needs a name of its own, got "${strange}"`);
+
+  async function tick(): Promise<number> {
+    let told = 0;
+    for (const tenant of options.tenants ?? (await parts.store.system.tenants())) {
+      const now = (): number => parts.clock.now();
+      const lock = await takeLock(parts.store, { tenant, id: 'notices', ttlMs: lockMs, now });
+      if (lock === undefined) continue;
+      try {
+        told += await tellTenant(parts, options, tenant, lock);
+      } finally {
+        await lock.release();
+      }
+    }
+    return told;
+  }
+
+  return {
+    tick,
+    async start(signal) {
+      while (!signal.aborted) {
+        // The store may be down for this look, and up for the next.
+        await tick().catch(() => 0);
+        await sleep(options.pollMs ?? 500, undefined, { signal }).catch(() => undefined);
+      }
+    },
+  };
+}
+
+async function tellTenant(parts: NotifierParts, options: NotifierOptions, tenant: string, lock: Lock): Promise<number> {
+  const pending = await parts.store.approvals(tenant, { state: 'pending', limit: maxPending });
+  const waiting = new Map(pending.map((approval) => [approval.id, approval]));
+  // Each channel by itself: one that hangs holds up no other.
+  const counts = await Promise.all(
+    options.channels.map(async (channel) => {
+      const notices = await noticesOf(parts.store, tenant, channel);
+      let told = 0;
+      for (const id of new Set([...waiting.keys(), ...notices.keys()])) {
+        const outcome = await tell(parts, options, channel, { tenant, id, entry: notices.get(id) }, waiting.get(id));
+        if (outcome === 'told') told += 1;
+        // It is down: what else it has to be told is tried at the next look.
+        if (outcome === 'failed' || !(await lock.renew())) break;
+      }
+      return told;
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** What this channel was told, by approval. */
+async function noticesOf(
+  store: Store,
+  tenant: string,
+  { name }: ApprovalChannel,
+): Promise<ReadonlyMap<string, StoredEntry>> {
+  const prefix = `${name}/`;
+  const found = new Map<string, StoredEntry>();
+  for (let after = prefix; ;) {
+    const entries = await store.entries(tenant, 'notice', { after, limit: page });
+    for (const entry of entries) if (entry.id.startsWith(prefix)) found.set(entry.id.slice(prefix.length), entry);
+    const last = entries.at(-1);
+    if (entries.length < page || last === undefined || !last.id.startsWith(prefix)) return found;
+    after = last.id;
+  }
+}
+
+/** Where one channel stands with one request. */
+interface Place {
+  readonly tenant: string;
+  readonly id: string;
+  readonly entry: StoredEntry | undefined;
+}
+
+/** Sends one message if one is due, and writes down what became of it. */
+async function tell(
+  { store, sealer, clock }: NotifierParts,
+  options: NotifierOptions,
+  channel: ApprovalChannel,
+  { tenant, id, entry }: Place,
+  pending: StoredApproval | undefined,
+): Promise<'told' | 'failed' | 'nothing'> {
+  const known = entry === undefined ? untold : (JSON.parse(entry.value) as Told);
+  const keep = (told: Told | undefined): Promise<unknown> => {
+    const value = told === undefined ? undefined : JSON.stringify(told);
+    const place = { tenant, kind: 'notice', id: `${channel.name}/${id}`, expected: entry?.version } as const;
+    return store.putEntry({ ...place, value, now: clock.now(), records: [] });
+  };
+  const now = clock.now();
+  const approval = now < known.retryAt ? undefined : (pending ?? (await store.approval(tenant, id)));
+  if (approval === undefined) return 'nothing';
+  const rule = parseApprovalRule(approval.rule);
+  const open = approval.state === 'pending' && now < approval.expiresAt;
+  const level = escalationLevel(rule, now - approval.createdAt);
+  const due = open ? level > known.level && isWithinHours(rule.hours, now) : entry !== undefined;
+  if (!due) return 'nothing';
+  try {
+    const notice = await noticeOf(sealer, approval, now);
+    const message = async (): Promise<string | undefined> => {
+      if (open) return channel.opened(notice, known.reference);
+      await channel.closed(notice, known.reference);
+      return undefined;
+    };
+    const reference = await within(message(), options.timeoutMs ?? 10_000);
+    await keep(open ? toldNow(level, reference ?? known.reference) : undefined);
+    return 'told';
+  } catch (error) {
+    const failures = known.failures + 1;
+    await keep({ ...known, failures, retryAt: now + retryAfter(failures) });
+    options.onFailure?.({ channel: channel.name, approval: id, error });
+    return 'failed';
+  }
+}
+
+function toldNow(level: number, reference: string | undefined): Told {
+  const told = { level, failures: 0, retryAt: 0 };
+  return reference === undefined ? told : { ...told, reference: reference.slice(0, maxReference) };
+}
+
+function retryAfter(failures: number): number {
+  return Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 20));
+}

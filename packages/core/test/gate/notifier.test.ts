@@ -1,0 +1,214 @@
+/**
+ * Telling people: at least once, on every channel, whatever fails in between.
+ */
+import { describe, expect, test } from 'vitest';
+import {
+  definePolicy,
+  memoryStore,
+  type ApprovalChannel,
+  type ApprovalNotice,
+  type NotifierOptions,
+  type PolicyDocument,
+  type Store,
+} from '../../src/index.ts';
+import { verifies } from '../../../../test/verifies.ts';
+import { callTo, document, fixture } from '../support/fixture.ts';
+
+interface Heard {
+  readonly what: 'opened' | 'closed';
+  readonly notice: ApprovalNotice;
+  readonly reference: string | undefined;
+}
+
+function channel(
+  name: string,
+  fail: () => void | Promise<never> = () => undefined,
+): ApprovalChannel & { readonly heard: Heard[] } {
+  const heard: Heard[] = [];
+  return {
+    name,
+    heard,
+    async opened(notice, reference) {
+      await fail();
+      heard.push({ what: 'opened', notice, reference });
+      return `${name}-${heard.length}`;
+    },
+    async closed(notice, reference) {
+      await fail();
+      heard.push({ what: 'closed', notice, reference });
+    },
+  };
+}
+
+function setting(input: { policy?: PolicyDocument; store?: Store } = {}) {
+  let now = Date.UTC(2026, 10, 23, 11);
+  const f = fixture({
+    policy: definePolicy(input.policy ?? document),
+    now: () => now,
+    ...(input.store === undefined ? {} : { store: input.store }),
+  });
+  return {
+    f,
+    pass: (ms: number) => void (now += ms),
+    notifier: (channels: readonly ApprovalChannel[], more: Partial<NotifierOptions> = {}) =>
+      f.approvals.notifier({ channels, timeoutMs: 50, ...more }),
+    file: async (args: unknown = {}): Promise<string> => {
+      const outcome = await f.gate.execute(callTo('deploy', args), () => 1);
+      if (outcome.status !== 'pending') throw new Error(`expected pending, got ${outcome.status}`);
+      return outcome.approval;
+    },
+  };
+}
+
+const told = ({ heard }: { heard: readonly Heard[] }) => heard.map(({ what, notice }) => `${what} ${notice.state}`);
+
+verifies('APR-3', 'every channel is told once that a request waits, and once how it ended', async () => {
+  const { f, file, notifier } = setting();
+  const [chat, mail] = [channel('chat'), channel('mail')];
+  const both = notifier([chat, mail]);
+  const id = await file();
+  expect(await both.tick()).toBe(2);
+  expect(await both.tick()).toBe(0);
+  await f.decide(id, 'approve');
+  expect(await both.tick()).toBe(2);
+  expect(await both.tick()).toBe(0);
+  for (const each of [chat, mail]) expect(told(each)).toEqual(['opened pending', 'closed approved']);
+  expect(chat.heard[1]).toMatchObject({ reference: 'chat-1', notice: { votes: [{ approver: 'carol' }] } });
+  expect(await f.store.entries('acme', 'notice')).toEqual([]);
+});
+
+verifies('APR-3', 'a request that nobody answered is shown as expired', async () => {
+  const { file, notifier, pass } = setting();
+  const chat = channel('chat');
+  await file();
+  await notifier([chat]).tick();
+  pass(16 * 60_000);
+  await notifier([chat]).tick();
+  expect(told(chat)).toEqual(['opened pending', 'closed expired']);
+});
+
+verifies('APR-12', 'a notice holds no secret, and nothing that hides', async () => {
+  const { file, notifier } = setting();
+  const chat = channel('chat');
+  await file({ password: 'hunter2', text: 'a\u202Eb\u0007', header: 'Bearer abcdefgh12345678' });
+  await notifier([chat]).tick();
+  const [{ notice } = expect.fail()] = chat.heard;
+  for (const hidden of ['hunter2', 'abcdefgh12345678', '\u202E', '\u0007']) {
+    expect(JSON.stringify(notice)).not.toContain(hidden);
+  }
+  expect(notice).toMatchObject({ tool: 'deploy', requester: 'alice', risk: 'high', quorum: 1, groups: [] });
+});
+
+describe('a channel that is not well', () => {
+  verifies(
+    'APR-2',
+    'one that throws or hangs holds up no other, approves nothing, and is asked again, later and later',
+    async () => {
+      const { f, file, notifier, pass } = setting();
+      let down = true;
+      const broken = channel('broken', () => {
+        if (down) throw new Error('down');
+      });
+      const hanging = channel('hanging', () => new Promise<never>(() => undefined));
+      const fine = channel('fine');
+      const failures: string[] = [];
+      const all = notifier([broken, hanging, fine], { onFailure: (failure) => void failures.push(failure.channel) });
+      const id = await file();
+      expect(await all.tick()).toBe(1);
+      expect(failures.toSorted()).toEqual(['broken', 'hanging']);
+      expect((await f.store.approval('acme', id))?.state).toBe('pending');
+      await all.tick();
+      expect(failures).toHaveLength(2);
+      pass(1_000);
+      await all.tick();
+      expect(failures).toHaveLength(4);
+      pass(1_000);
+      await all.tick();
+      expect(failures).toHaveLength(4);
+      down = false;
+      pass(1_000);
+      await all.tick();
+      expect(told(broken)).toEqual(['opened pending']);
+    },
+  );
+
+  verifies('APR-3', 'an hour later it hears what it missed, also how it ended', async () => {
+    const { f, file, notifier, pass } = setting();
+    let down = false;
+    const chat = channel('chat', () => {
+      if (down) throw new Error('down');
+    });
+    const id = await file();
+    await notifier([chat]).tick();
+    down = true;
+    await f.decide(id, 'reject');
+    for (let minute = 0; minute < 60; minute += 1) {
+      await notifier([chat]).tick();
+      pass(60_000);
+    }
+    down = false;
+    await notifier([chat]).tick();
+    pass(10 * 60_000);
+    await notifier([chat]).tick();
+    expect(told(chat)).toEqual(['opened pending', 'closed rejected']);
+  });
+});
+
+verifies('APR-3', 'a crash between telling and writing it down tells twice, and never not at all', async () => {
+  const store = memoryStore();
+  let crash = true;
+  const crashing: Store = {
+    ...store,
+    putEntry: (input) =>
+      crash && input.kind === 'notice' ? Promise.reject(new Error('killed')) : store.putEntry(input),
+  };
+  const { file, notifier } = setting({ store: crashing });
+  const chat = channel('chat');
+  await file();
+  await expect(notifier([chat]).tick()).rejects.toThrow('killed');
+  crash = false;
+  expect(await notifier([chat]).tick()).toBe(1);
+  expect(told(chat)).toEqual(['opened pending', 'opened pending']);
+});
+
+verifies('APR-3', 'of notifiers in several processes one is at work', async () => {
+  const { file, notifier } = setting();
+  const chat = channel('chat');
+  await file();
+  const counts = await Promise.all([notifier([chat]).tick(), notifier([chat]).tick(), notifier([chat]).tick()]);
+  expect(counts.reduce((sum, count) => sum + count)).toBe(1);
+  expect(told(chat)).toEqual(['opened pending']);
+});
+
+verifies('APR-6', 'the next group is told when its time has come; nobody is told outside working hours', async () => {
+  const { deploy = expect.fail() } = document.tools;
+  const approval = {
+    expires: '2d',
+    groups: ['on-call'],
+    escalate: [{ after: '10m', groups: ['directors'] }],
+    hours: { zone: 'UTC', from: '09:00', to: '17:00' },
+  };
+  const policy = { ...document, tools: { ...document.tools, deploy: { ...deploy, approval } } };
+  const { file, notifier, pass } = setting({ policy });
+  const chat = channel('chat');
+  await file();
+  await notifier([chat]).tick();
+  pass(10 * 60_000);
+  await notifier([chat]).tick();
+  expect(chat.heard.map(({ notice }) => notice.groups)).toEqual([['on-call'], ['on-call', 'directors']]);
+  expect(chat.heard[1]?.reference).toBe('chat-1');
+  pass(8 * 60 * 60_000);
+  await file();
+  await notifier([chat]).tick();
+  expect(chat.heard).toHaveLength(2);
+  pass(14 * 60 * 60_000);
+  await notifier([chat]).tick();
+  expect(chat.heard).toHaveLength(3);
+});
+
+test('channels without a name of their own are refused', () => {
+  const { notifier } = setting();
+  for (const names of [['a', 'a'], [''], ['a/b'], ['a'.repeat(65)]]) {
+    expect(() => notifier(names.map((name) => channel(name)))).toThrow(/name of its own/);
+  }
+});
