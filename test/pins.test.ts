@@ -4,7 +4,9 @@ import * as aiSdk from '@countersign/ai-sdk';
 import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
+import * as kit from '@countersign/core/store-kit';
 import * as langchain from '@countersign/langchain';
+import * as postgres from '@countersign/postgres';
 
 /**
  * What users can see. A red pin does not forbid a change: it makes it a deliberate one, with an entry in the changelog.
@@ -78,6 +80,25 @@ describe('public names', () => {
     expect(names(sqlite)).toMatchInlineSnapshot(`
     [
       "sqliteStore",
+    ]
+  `));
+  test('of the kit for drivers of a store', () =>
+    expect(names(kit)).toMatchInlineSnapshot(`
+    [
+      "createChain",
+      "createOperations",
+      "createUndoLog",
+      "maxRows",
+      "memoryTables",
+      "newWriter",
+    ]
+  `));
+  test('of the PostgreSQL store', () =>
+    expect(names(postgres)).toMatchInlineSnapshot(`
+    [
+      "maintainPartitions",
+      "migrate",
+      "postgresStore",
     ]
   `));
   test('of the contract suites', () =>

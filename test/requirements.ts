@@ -95,7 +95,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'tenants in keys, stores and caches, encryption per subject, and a user directory interface; the directory has no cache and user ids stand in the clear in the table of calls',
+      'tenants in keys, stores and caches, row-level security, encryption per subject, and a user directory interface; the directory has no cache',
   },
   'CAP-9': {
     must: 'Policy is a versioned document with a schema; decisions pin it, reloads are atomic and a broken file changes nothing.',
@@ -271,7 +271,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'hash chains with heads kept outside; signed checkpoints and a store role that can only insert are missing',
+      'hash chains with heads kept outside, and on PostgreSQL a role that can only append; signed checkpoints are missing',
   },
   'AUD-5': {
     must: 'Records reach the collector at least once, across crashes and outages.',
@@ -360,8 +360,7 @@ const list = {
   'REL-1': {
     must: 'One SQLite file or a shared Postgres hold the state under the same contract, with several processes on one store.',
     kind: 'beyond',
-    status: 'partial',
-    missing: 'SQLite only; Postgres is missing',
+    status: 'built',
   },
   'REL-2': {
     must: 'Killed at any point, no tool runs twice, no effect lacks its intent and no grant is reusable.',

@@ -16,6 +16,8 @@ import { writeStatement } from './write.ts';
 
 export interface Write {
   readonly forecast: Forecast;
+  /** What it changes cannot be written together with another change of the same row. */
+  readonly alone?: boolean;
   readonly run: (operations: Operations) => unknown;
 }
 
@@ -40,8 +42,8 @@ interface BatchInput {
 /** Before a transaction is tried again. */
 const firstPauseMs = 5;
 const longestPauseMs = 250;
-/** An operation reads what the first one loaded, then what that led to: there is no third. */
-const maxLoads = 5;
+/** Each time an operation finds one more row that was not foreseen. More than this is a defect, not a row. */
+const maxLoads = 50;
 
 /** Runs them together, or each alone where the server refuses what they wrote together. One outcome for each. */
 export async function runBatch(input: BatchInput, batch: readonly Write[]): Promise<readonly Outcome[]> {

@@ -35,7 +35,7 @@ const remedies: Readonly<Record<string, string>> = {
   EPIPE: 'the connection broke: check the network and the server',
 };
 
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 

@@ -118,6 +118,11 @@ function approvalTable(
       mark(tenant, id);
       approvals.update(tenant, id, change);
     },
+    edit(tenant, id, digest, edit) {
+      require(needs.approval(tenant, id));
+      mark(tenant, id);
+      approvals.edit(tenant, id, digest, edit);
+    },
     addVote(vote) {
       require(needs.approval(vote.tenant, vote.approval));
       mark(vote.tenant, vote.approval);

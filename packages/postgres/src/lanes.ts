@@ -52,7 +52,7 @@ export function createLanes({ connections, writer, timeoutMs }: LanesOptions): L
     // What is asked for in this turn goes together.
     await Promise.resolve();
     while (lane.waiting.length > 0) {
-      const batch = lane.waiting.splice(0, maxBatch);
+      const batch = nextBatch(lane.waiting);
       const late = batch.filter(({ deadline }) => deadline < performance.now());
       for (const { reject } of late) reject(tooLate(timeoutMs));
       const inTime = batch.filter((write) => !late.includes(write));
@@ -81,6 +81,13 @@ export function createLanes({ connections, writer, timeoutMs }: LanesOptions): L
       for (const { running } of lanes.values()) await running;
     },
   };
+}
+
+/** Takes what goes into one transaction out of those who wait. */
+function nextBatch(waiting: Waiting[]): Waiting[] {
+  const alone = waiting.findIndex((write) => write.alone === true);
+  const number = alone === 0 ? 1 : alone === -1 ? maxBatch : Math.min(alone, maxBatch);
+  return waiting.splice(0, number);
 }
 
 const tooLate = (timeoutMs: number): StoreError =>

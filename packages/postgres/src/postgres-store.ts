@@ -72,9 +72,9 @@ function storeOver(
   const checkOpen = (): void => {
     if (closed !== undefined) throw new StoreError('PostgreSQL: the store is closed');
   };
-  const write: Write = async (tenant, forecast, run) => {
+  const write: Write = async (tenant, forecast, run, alone = false) => {
     checkOpen();
-    return lanes.write(tenant, { forecast, run });
+    return lanes.write(tenant, { forecast, run, alone });
   };
   const read = createRead(connections, checkOpen);
   const { subjectKey, ...reads } = createReads(read);
@@ -114,7 +114,12 @@ function storeOver(
   };
 }
 
-type Write = <Result>(tenant: string, forecast: Forecast, run: (operations: Operations) => Result) => Promise<Result>;
+type Write = <Result>(
+  tenant: string,
+  forecast: Forecast,
+  run: (operations: Operations) => Result,
+  alone?: boolean,
+) => Promise<Result>;
 
 function writes(
   write: Write,
@@ -125,6 +130,7 @@ function writes(
   | 'settle'
   | 'release'
   | 'vote'
+  | 'edit'
   | 'transition'
   | 'leaseIssued'
   | 'leaseClosed'
@@ -137,6 +143,7 @@ function writes(
     claim: (input) => write(input.call.tenant, foresee.claim(input), (operations) => operations.claim(input)),
     settle: (input) => write(input.call.tenant, foresee.end(input), (operations) => operations.settle(input)),
     release: (input) => write(input.call.tenant, foresee.end(input), (operations) => operations.release(input)),
+    edit: (input) => write(input.tenant, foresee.vote(input), (operations) => operations.edit(input), true),
     vote: (input) => write(input.vote.tenant, foresee.vote(input.vote), (operations) => operations.vote(input)),
     transition: (input) => write(input.tenant, foresee.transition(input), (operations) => operations.transition(input)),
     leaseIssued: (input) => write(input.tenant, foresee.lease(input), (operations) => operations.leaseIssued(input)),

@@ -38,6 +38,7 @@ export const grants: Readonly<Record<string, Grants>> = {
     INSERT: agents,
     'UPDATE (state)': [...agents, 'approver', 'maintenance'],
     'UPDATE (consumed_at)': agents,
+    'UPDATE (digest, edited_digest, edited_arguments)': ['approver'],
   },
   votes: { SELECT: [...agents, 'approver', 'maintenance', 'reader'], INSERT: ['approver'] },
   leases: {

@@ -16,18 +16,21 @@ export const callJson: string = `json_strip_nulls(json_build_object(${facts}, 's
 const voteJson = `json_build_object('tenant', v.tenant, 'approval', v.approval, 'approver', v.approver,
   'verdict', v.verdict, 'time', v.time, 'signature', v.signature, 'keyId', v.key_id, 'sealedReason', v.sealed_reason)`;
 
-const approvalFields = `'id', a.id, 'digest', a.digest, 'ruleDigest', a.rule_digest, 'policyVersion', a.policy_version,
+const approvalFields = `'id', a.id, 'ruleDigest', a.rule_digest, 'policyVersion', a.policy_version,
   'capability', a.capability, 'risk', a.risk, 'mode', a.mode, 'createdAt', a.created_at, 'expiresAt', a.expires_at,
   'call', json_build_object(${facts}), 'state', a.state, 'epoch', a.epoch, 'consumedAt', a.consumed_at`;
 
 /** `a`: approvals, `c`: their calls. */
 export const approvalJson: string = `json_strip_nulls(json_build_object(${approvalFields},
-  'sealedArguments', a.sealed_arguments, 'votes', (SELECT coalesce(json_agg(${voteJson} ORDER BY v.time, v.approver), '[]')
+  'digest', a.digest, 'rule', a.rule, 'sealedArguments', a.sealed_arguments,
+  'edit', CASE WHEN a.edited_digest IS NOT NULL
+    THEN json_build_object('argumentsDigest', a.edited_digest, 'sealedArguments', a.edited_arguments) END,
+  'votes', (SELECT coalesce(json_agg(${voteJson} ORDER BY v.time, v.approver), '[]')
     FROM countersign.votes v WHERE v.tenant = a.tenant AND v.approval = a.id)))`;
 
 /** To be counted, and nothing else: an empty digest matches no vote and no claim. */
 export const pendingJson: string = `json_strip_nulls(json_build_object(${approvalFields},
-  'digest', '', 'sealedArguments', '', 'votes', '[]'::json))`;
+  'digest', '', 'rule', '', 'sealedArguments', '', 'votes', '[]'::json))`;
 
 /** `l`: leases. */
 export const leaseJson: string = `json_strip_nulls(json_build_object('tenant', l.tenant, 'callKey', l.call_key, 'id', l.id,

@@ -55,6 +55,8 @@ export interface ChangedRows {
   readonly newApprovals: readonly StoredApproval[];
   /** Only their state is new. Who may move them on may not always consume them. */
   readonly approvalStates: readonly StoredApproval[];
+  /** An approver changed their arguments. */
+  readonly editedApprovals: readonly StoredApproval[];
   /** Their consumption is new, and perhaps their state. */
   readonly approvals: readonly StoredApproval[];
   readonly votes: readonly Vote[];
@@ -94,6 +96,9 @@ export function changedRows(touched: Touched): ChangedRows {
     newApprovals: approvals.fresh,
     approvalStates: approvals.changed
       .filter(({ before, after: now }) => before.state !== now.state && before.consumedAt === now.consumedAt)
+      .map((each) => each.after),
+    editedApprovals: approvals.changed
+      .filter(({ before, after: now }) => before.digest !== now.digest)
       .map((each) => each.after),
     approvals: approvals.changed
       .filter(({ before, after: now }) => before.consumedAt !== now.consumedAt)

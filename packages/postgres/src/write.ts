@@ -27,12 +27,16 @@ const statements: Readonly<Record<Kind, (input: string) => string>> = {
   newApprovals: (
     input,
   ) => `INSERT INTO countersign.approvals (tenant, id, run, slot, subject, digest, rule_digest, policy_version,
-      capability, risk, mode, created_at, expires_at, sealed_arguments, state, epoch, consumed_at)
+      capability, risk, mode, created_at, expires_at, rule, sealed_arguments, state, epoch, consumed_at)
     SELECT $1, id, run, slot, subject, digest, rule_digest, policy_version, capability, risk, mode, created_at, expires_at,
-      sealed_arguments, state, epoch, consumed_at
-    FROM ${from(input, `${text('id', 'run', 'slot', 'subject', 'digest', 'rule_digest', 'policy_version', 'capability', 'risk', 'mode', 'sealed_arguments', 'state')}, created_at bigint, expires_at bigint, epoch bigint, consumed_at bigint`)}`,
+      rule, sealed_arguments, state, epoch, consumed_at
+    FROM ${from(input, `${text('id', 'run', 'slot', 'subject', 'digest', 'rule_digest', 'policy_version', 'capability', 'risk', 'mode', 'rule', 'sealed_arguments', 'state')}, created_at bigint, expires_at bigint, epoch bigint, consumed_at bigint`)}`,
   approvalStates: (input) => `UPDATE countersign.approvals a SET state = given.state
     FROM ${from(input, text('id', 'state'))} WHERE a.tenant = $1 AND a.id = given.id`,
+  editedApprovals: (input) => `UPDATE countersign.approvals a SET digest = given.digest,
+      edited_digest = given.edited_digest, edited_arguments = given.edited_arguments
+    FROM ${from(input, text('id', 'digest', 'edited_digest', 'edited_arguments'))}
+    WHERE a.tenant = $1 AND a.id = given.id`,
   approvals: (input) => `UPDATE countersign.approvals a SET state = given.state, consumed_at = given.consumed_at
     FROM ${from(input, `${text('id', 'state')}, consumed_at bigint`)} WHERE a.tenant = $1 AND a.id = given.id`,
   votes: (
@@ -102,6 +106,12 @@ const columnsOf: { readonly [Of in Kind]: (row: Rows<Of>) => unknown } = {
   calls: callColumns,
   newApprovals: approvalColumns,
   approvalStates: ({ id, state }) => ({ id, state }),
+  editedApprovals: ({ id, digest, edit }) => ({
+    id,
+    digest,
+    edited_digest: edit?.argumentsDigest,
+    edited_arguments: edit?.sealedArguments,
+  }),
   approvals: ({ id, state, consumedAt }) => ({ id, state, consumed_at: consumedAt }),
   votes: asColumns,
   newLeases: asColumns,
@@ -120,7 +130,16 @@ const kinds = Object.keys(statements) as readonly Kind[];
 
 /** A policy that hides a row makes these do nothing, and say nothing: their rows are counted. */
 const counted: ReadonlySet<Kind> = new Set<Kind>([
-  ...(['calls', 'approvalStates', 'approvals', 'leases', 'removedSubjects', 'entries', 'removedEntries'] as const),
+  ...([
+    'calls',
+    'approvalStates',
+    'editedApprovals',
+    'approvals',
+    'leases',
+    'removedSubjects',
+    'entries',
+    'removedEntries',
+  ] as const),
   'epoch',
 ]);
 

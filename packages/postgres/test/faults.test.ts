@@ -85,7 +85,7 @@ describe('a server that goes away', () => {
 /** A store that reaches the server through a proxy. */
 async function throughProxy(
   timeoutMs = 2_000,
-): Promise<{ proxy: Proxy; store: Store; direct: Store; close(): Promise<void> }> {
+): Promise<{ proxy: Proxy; store: Store; direct: Store; readonly close: () => Promise<void> }> {
   const proxy = await startProxy(used().server.port);
   const storage = await postgresStorage(used().databases);
   const url = new URL(storage.url);

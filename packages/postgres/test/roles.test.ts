@@ -69,6 +69,11 @@ const forbidden: Readonly<Record<string, { readonly sql: string; readonly allowe
     allowed: ['runtime', 'worker'],
   },
   'show people other arguments': { sql: `UPDATE countersign.approvals SET sealed_arguments = 'other'` },
+  'edit what was asked for': {
+    sql: `UPDATE countersign.approvals SET digest = 'd', edited_digest = 'e', edited_arguments = 'a'`,
+    allowed: ['approver'],
+  },
+  'change who may decide': { sql: `UPDATE countersign.approvals SET rule = '{}'` },
   'let an approval live longer': { sql: 'UPDATE countersign.approvals SET expires_at = 9e15' },
   'bring an approval into a new epoch': { sql: 'UPDATE countersign.approvals SET epoch = 9' },
   'delete an approval': { sql: 'DELETE FROM countersign.approvals' },

@@ -1,8 +1,9 @@
-/** What the tests run in a process of its own: `node store-process.ts <role> <path> …`. */
+/** What the tests run in a process of its own: `node store-process.ts <role> <path or URL of a store> …`. */
 import { writeSync } from 'node:fs';
 import { once } from 'node:events';
 import process from 'node:process';
 import { sqliteStore } from '../../src/store/sqlite.ts';
+import { openStore } from '../faults/victim.ts';
 import { claimInput, newApproval, newCall, newDraft, tenant } from '../../src/testing/store-fixtures.ts';
 
 const [role = '', path = '', argument = ''] = process.argv.slice(2);
@@ -24,7 +25,7 @@ const callAt = (index: number) =>
 
 /** Claims the same keys as every other racer, from the same moment on, and says which it got. */
 async function race(): Promise<void> {
-  const store = sqliteStore({ path });
+  const store = await openStore(path);
   say('ready');
   await once(process.stdin, 'data');
   for (let index = 0; index < Number(argument); index += 1) {
@@ -37,7 +38,7 @@ async function race(): Promise<void> {
 
 /** The same for grants: call `index` was approved by approval `apr-index`. */
 async function raceForGrants(): Promise<void> {
-  const store = sqliteStore({ path });
+  const store = await openStore(path);
   say('ready');
   await once(process.stdin, 'data');
   for (let index = 0; index < Number(argument); index += 1) {
@@ -51,7 +52,7 @@ async function raceForGrants(): Promise<void> {
 
 /** Claims and settles until it is killed, and says what it was told is durable. */
 async function work(): Promise<void> {
-  const store = sqliteStore({ path });
+  const store = await openStore(path);
   for (let index = Number(argument); ; index += 1) {
     const call = callAt(index);
     await store.claim(claimInput(call, { records: [newDraft({ event: 'claimed', call: call.key })] }));

@@ -14,6 +14,8 @@ export interface Databases {
   create(): Promise<Database>;
   /** A new database that nobody migrated. */
   createEmpty(): Promise<Database>;
+  /** As a backup that is read into another database. Nobody may be connected to the first. */
+  copyOf(database: Database): Promise<Database>;
 }
 
 export interface Database {
@@ -49,7 +51,11 @@ export async function createDatabases(server: Postgres): Promise<Databases> {
       },
     };
   }
-  return { create: () => create('template_migrated'), createEmpty: () => create('template0') };
+  return {
+    create: () => create('template_migrated'),
+    createEmpty: () => create('template0'),
+    copyOf: ({ name }) => create(name),
+  };
 }
 
 /** The rows of one statement of several; negative numbers count from the end. */
