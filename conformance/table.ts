@@ -28,7 +28,8 @@ runs votes come from an approvals service; natively whoever resumes a run says w
 is not kept in this framework, with the reason why it was left so.
 
 - **Vercel AI SDK**: \`toolApproval\` with signed approvals. A run that waits is stored as its messages.
-- **OpenAI Agents SDK**: \`needsApproval\`, tool guardrails for refusals. A run that waits is stored as its \`RunState\`.
+- **OpenAI Agents SDK**: \`needsApproval\`, tool guardrails for refusals, a \`Runner\` with \`toolNotFoundBehavior:
+  'return_error_to_model'\`. A run that waits is stored as its \`RunState\`.
 - **LangChain**: \`humanInTheLoopMiddleware\`, a middleware for refusals. A run that waits is a thread in a checkpointer, and
   a stored state is one of its checkpoints.
 

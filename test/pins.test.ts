@@ -52,6 +52,7 @@ describe('public names', () => {
         "describeApproval",
         "describeRule",
         "encryptedFileProvider",
+        "listInventory",
         "maxRisk",
         "memoryRevocationList",
         "memoryStore",

@@ -171,8 +171,7 @@ const list = {
   'APR-8': {
     must: 'The pause of each framework is used where there is one and survives a restart in another process, streaming included.',
     kind: 'asked',
-    status: 'partial',
-    missing: 'the inventory does not say yet which paths wait',
+    status: 'built',
   },
   'APR-9': {
     must: 'What the approver sees is what runs, with provenance, warnings about deceptive text and the difference from last time.',
@@ -184,8 +183,7 @@ const list = {
   'APR-10': {
     must: 'The outcome of every gate is recorded, also when it approved by itself.',
     kind: 'asked',
-    status: 'partial',
-    missing: 'shown through the AI SDK; the other adapters are still to show it',
+    status: 'built',
   },
   'APR-11': {
     must: 'The load that approvals put on people is measured, rubber-stamping included.',
@@ -253,7 +251,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'identity checks leave no record of their own, and neither does a call that a framework answers because its tool is hidden',
+      'identity checks leave no record of their own, and neither does a call of a hidden tool in a realtime session of OpenAI Agents',
   },
   'AUD-2': {
     must: "Records appear as OpenTelemetry spans in the application's own trace and in the tools that teams run.",
@@ -299,7 +297,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'a call of a hidden tool is answered by the SDK and leaves no denial in the ledger; the frameworks own tests differ in two files',
+      'a call of a hidden tool in a realtime session leaves no denial in the ledger; nested deferred tools lose their pause when a state of the SDK 0.17 is restored',
   },
   'ADP-3': {
     must: 'Every path to a tool of LangChain is guarded, and what is not guarded is blocked and audited.',
@@ -315,14 +313,13 @@ const list = {
   'ADP-5': {
     must: 'Tools that are not governed are listed at start-up and refused when enforcing.',
     kind: 'beyond',
-    status: 'partial',
-    missing: 'adapters refuse what cannot be governed; nothing prints the inventory at start-up by itself yet',
+    status: 'built',
   },
   'ADP-6': {
     must: 'A denial reaches the model as a clean message and never crashes a run.',
     kind: 'beyond',
     status: 'partial',
-    missing: 'on OpenAI Agents a call of a hidden tool ends the run unless the Runner sets toolNotFoundBehavior',
+    missing: 'on OpenAI Agents the call of a computer that is not permitted ends the run',
   },
   'ADP-7': {
     must: 'The gate also stands in front of MCP servers, the Claude Agent SDK and Mastra.',

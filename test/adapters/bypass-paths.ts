@@ -133,7 +133,7 @@ export const bypassPaths: readonly BypassPath[] = [
     framework: 'openai-agents',
     path: '`tool.invoke` outside the runner',
     outcome: 'gated',
-    test: ['loop.test.ts', 'a guarded tool that is called outside the runner is refused'],
+    test: ['loop.test.ts', 'a guarded tool that is called outside the runner is decided on like any call'],
   },
   {
     framework: 'openai-agents',

@@ -65,6 +65,37 @@ describe.each(frameworks)('%s', (framework) => {
   );
 });
 
+describe('the ledger', () => {
+  const mixed = cases.find(({ id }) => id === 'parallel-mixed');
+  for (const framework of frameworks) {
+    verifies(
+      ['APR-10', 'AUD-1'],
+      `holds the outcome of every gate, also where nobody was asked (${framework})`,
+      async () => {
+        // Each process writes a chain of its own, so that only the order within one is known.
+        const recorded = await bench.recorded(mixed as Case, framework);
+        const of = (tool: string): string[] => [...(recorded[tool] ?? [])].toSorted();
+        const ran = ['claim claimed', 'outcome completed'];
+        expect(of('read')).toEqual([ran[0], 'decision allow', ran[1]]);
+        expect(of('pay')).toEqual(['decision deny']);
+        expect(of('deploy')).toEqual(['approval approved', 'approval opened', ran[0], 'decision review', ran[1]]);
+        expect(of('wire')).toEqual(expect.arrayContaining(['approval opened', 'approval rejected', 'decision review']));
+        expect(of('wire')).not.toContain(ran[0]);
+      },
+      { timeout },
+    );
+    verifies(
+      ['APR-10', 'AUD-1'],
+      `holds the denial of a tool that was hidden from the model (${framework})`,
+      async () => {
+        const hidden = cases.find(({ id }) => id === 'deny-tool') as Case;
+        expect(await bench.recorded(hidden, framework)).toEqual({ vault: ['decision deny'] });
+      },
+      { timeout },
+    );
+  }
+});
+
 describe('docs/conformance.md', () => {
   test('names every case, and these versions', () => {
     const cell = (...name: Parameters<typeof cellName>): string => documented.get(cellName(...name)) ?? 'missing';

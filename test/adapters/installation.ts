@@ -84,6 +84,8 @@ export interface Person {
 export interface NewInstallation {
   readonly data: InstallationData;
   readonly person: (clock: { readonly ahead: number }) => Person;
+  /** What the ledger holds of each tool, in order: `decision allow`, `approval requested` … */
+  readonly recorded: () => Promise<Readonly<Record<string, readonly string[]>>>;
 }
 
 export function newInstallation(directory: string): NewInstallation {
@@ -92,6 +94,7 @@ export function newInstallation(directory: string): NewInstallation {
   const votesPublicKey = String(createVoteSigner(signingKey).publicKey);
   return {
     data: { auditKey: auditKey.toString('base64'), votesPublicKey, ahead: 0 },
+    recorded: () => recordedIn(directory),
     person({ ahead }) {
       const store = storeIn(directory);
       const approvals = createApprovals({
@@ -122,6 +125,20 @@ async function vote(approvals: Approvals, verdict: Verdict, tool: string | undef
     // A vote that comes too late is refused, and that is what some cases are about.
     if (tool === undefined || view.tool === tool)
       await approvals.decide(approver, { id, digest, verdict }).catch(() => undefined);
+  }
+}
+
+async function recordedIn(directory: string): Promise<Record<string, readonly string[]>> {
+  const store = storeIn(directory);
+  try {
+    const events: Record<string, string[]> = {};
+    for (const { body } of await store.records('acme', {})) {
+      const { tool, kind, event, verdict } = JSON.parse(body) as Record<string, string | undefined>;
+      if (tool !== undefined) (events[tool] ??= []).push(`${kind} ${verdict ?? event}`);
+    }
+    return events;
+  } finally {
+    await store.close();
   }
 }
 

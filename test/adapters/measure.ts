@@ -34,6 +34,8 @@ export interface Seen {
 
 export interface Bench {
   measure(theCase: Case, framework: Framework, column: Column): Promise<Seen>;
+  /** What the ledger holds of each tool when the case was played behind the gate. */
+  recorded(theCase: Case, framework: Framework): Promise<Readonly<Record<string, readonly string[]>>>;
   /** What the inventory says before anything runs, and how guarding the same tools ends. */
   inventory(framework: Framework, tools: Case['tools']): Promise<Listed>;
   close(): void;
@@ -76,6 +78,11 @@ export async function openBench(): Promise<Bench> {
       withWorld({ theCase, framework, column }, async (world) => {
         await world.play();
         return world.seen();
+      }),
+    recorded: (theCase, framework) =>
+      withWorld({ theCase, framework, column: 'guarded' }, async (world) => {
+        await world.play();
+        return world.recorded();
       }),
     inventory: (framework, tools) =>
       withWorld(
@@ -234,6 +241,10 @@ class World {
     const { text = '{}', error } = await this.#run(this.#job({ kind: 'inventory' }));
     const { governed, ungoverned } = JSON.parse(text) as Inventory;
     return { governed, ungoverned, guarding: error };
+  }
+
+  recorded(): Promise<Readonly<Record<string, readonly string[]>>> {
+    return this.#installation.recorded();
   }
 
   async seen(): Promise<Seen> {

@@ -83,9 +83,7 @@ export const openaiAgentsHarness: Harness = async (job) => {
 
 async function converse(job: Job, agent: Agent<Context>): Promise<Outcome> {
   const modelProvider = new OpenAIProvider({ baseURL: `${job.modelUrl}/v1`, apiKey: 'k', useResponses: true });
-  // The gate does not offer what is not permitted. Without this the SDK ends the run when the model calls it all the same.
-  const quiet = job.guarded ? ({ toolNotFoundBehavior: 'return_error_to_model' } as const) : {};
-  const runner = new Runner({ modelProvider, model: 'gpt-4o', ...quiet });
+  const runner = new Runner({ modelProvider, model: 'gpt-4o', toolNotFoundBehavior: 'return_error_to_model' });
   if (job.rewriteTo !== undefined) {
     runner.on(
       'agent_tool_start',

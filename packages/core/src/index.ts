@@ -54,7 +54,8 @@ export { ambientGate } from './identify/scope.ts';
 export { resolveGate } from './identify/resolve-gate.ts';
 export type { GateResolver, GateSource } from './identify/resolve-gate.ts';
 export type { Principal, PrincipalInput } from './identify/principal.ts';
-export type { Inventory, InventoryEntry, InventoryTool } from './identify/inventory.ts';
+export { listInventory } from './identify/inventory.ts';
+export type { Inventory, InventoryEntry, InventoryTool, ReviewPath } from './identify/inventory.ts';
 
 export { definePolicy } from './authorize/policy.ts';
 export type { Policy, PolicyRule } from './authorize/policy.ts';

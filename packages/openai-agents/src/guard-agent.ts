@@ -16,14 +16,8 @@ import {
 } from './guard-executor-tool.ts';
 import { guardFunctionTool, isAgentTool } from './guard-function-tool.ts';
 import { guardHandoff } from './guard-handoff.ts';
-import {
-  guardHostedMcp,
-  guardToolSearch,
-  hostedName,
-  hostedRefusal,
-  isClientToolSearch,
-  isHostedMcp,
-} from './hosted-tool.ts';
+import { hiddenInThisRun, leaveOutHidden } from './hidden-tools.ts';
+import { guardHostedMcp, guardToolSearch, hostedRefusal, isClientToolSearch, isHostedMcp } from './hosted-tool.ts';
 import { markedMcpTools, takeMark } from './mcp-sources.ts';
 import { nameOf } from './tool-name.ts';
 import { createTurns } from './turns.ts';
@@ -86,6 +80,7 @@ function guard(agent: AnyAgent, source: GateSource<CallContext>, options: GuardO
   for (const tool of agent.tools as AnyTool[]) refuse(own, tool);
   guarded.set(agent, own);
   override(agent, own);
+  if (!realtime) leaveOutHidden(agent, isGuardedAgent);
   agent.on('agent_start', (context, _agent, input) =>
     site.turns.earlier(context as RunContext<unknown>, callIdsOf(input)),
   );
@@ -116,13 +111,16 @@ function override(agent: AnyAgent, own: AgentGuard): void {
     const restoring = args.length < 2 && !own.realtime;
     if (restoring) turns.restored(context);
     const tools = guardTools(own, await getAllTools(...args), restoring);
-    return restoring ? tools : offered(site, context, tools);
+    return restoring ? tools : offered(own, context, tools);
   };
   agent.getEnabledHandoffs = async (context) => {
     const handoffs = (await getEnabledHandoffs(context)) as AnyHandoff[];
     const permitted = await permittedNames(site, context);
+    const hidden = own.realtime ? undefined : hiddenInThisRun();
+    const isHidden = ({ toolName }: AnyHandoff): boolean => !permitted.has(toolName);
+    if (hidden !== undefined) hidden.handoffs = new Set(handoffs.filter(isHidden).map(({ toolName }) => toolName));
     return handoffs
-      .filter(({ toolName }) => permitted.has(toolName))
+      .filter((entry) => hidden !== undefined || !isHidden(entry))
       .map((entry) => guardHandoff(site, agent, entry, onward)) as never;
   };
   agent.getSystemPrompt = async (context) => {
@@ -142,13 +140,19 @@ async function permittedNames(site: AgentSite, context: RunContext<unknown>): Pr
   return new Set(gate?.permittedTools() ?? []);
 }
 
-/** What a principal may not use is not shown to its model. */
-async function offered(site: AgentSite, context: RunContext<unknown>, tools: readonly AnyTool[]): Promise<AnyTool[]> {
-  const permitted = await permittedNames(site, context);
-  return tools.filter((tool) => {
-    if (tool.type === 'hosted_tool') return isClientToolSearch(tool) || permitted.has(hostedName(tool));
-    return permitted.has(nameOf(tool));
-  });
+/**
+ * What a principal may not use is not shown to its model. A runner still gets it, to find it when the model calls it; not
+ * so a computer, which it would start, and what runs at the provider.
+ */
+async function offered(own: AgentGuard, context: RunContext<unknown>, tools: readonly AnyTool[]): Promise<AnyTool[]> {
+  const permitted = await permittedNames(own.site, context);
+  const isPermitted = (tool: AnyTool): boolean =>
+    (tool.type === 'hosted_tool' && isClientToolSearch(tool)) || permitted.has(nameOf(tool));
+  const hidden = own.realtime ? undefined : hiddenInThisRun();
+  if (hidden === undefined) return tools.filter(isPermitted);
+  const findable = tools.filter((tool) => isPermitted(tool) || !['hosted_tool', 'computer'].includes(tool.type));
+  hidden.tools = new Set(findable.filter((tool) => !isPermitted(tool)).map(nameOf));
+  return findable;
 }
 
 /** Guarded copies of what can be guarded. What came after `guardAgent` and cannot is left out. */

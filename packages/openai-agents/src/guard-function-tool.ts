@@ -3,7 +3,15 @@
  * @module
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { notPermitted, runnable, type Body, type ExecuteOptions, type RunnableTool } from '@countersign/core';
+import { randomUUID } from 'node:crypto';
+import {
+  notPermitted,
+  runnable,
+  type Body,
+  type ExecuteOptions,
+  type RunnableTool,
+  type ToolCall,
+} from '@countersign/core';
 import { ModelBehaviorError, RunContext, tool, type FunctionTool } from '@openai/agents';
 import {
   getFunctionToolApprovalInput,
@@ -117,10 +125,13 @@ async function run(
 ): Promise<unknown> {
   const { site } = guarded;
   const toolCall = details?.toolCall;
-  const gate = await gateFor(site, context, site.identity.name, toolCall?.callId);
+  // Code of the application that calls `invoke` itself names no call; the runner always does.
+  const callId = toolCall === undefined ? randomUUID() : toolCall.callId;
+  const gate = await gateFor(site, context, site.identity.name, callId);
   if (gate === undefined) return notPermitted;
   const wire = toolCall?.arguments === '' ? undefined : toolCall?.arguments;
-  const call = callOf(site, context, { callId: toolCall?.callId, arguments: args, wire });
+  const made = callOf(site, context, { callId, arguments: args, wire });
+  const call: ToolCall = toolCall === undefined ? { ...made, origin: 'model' } : made;
   const options: ExecuteOptions<unknown> = {
     signal: details?.signal,
     isSuspension: (error) => error instanceof InnerPause,

@@ -2,10 +2,11 @@
  * What an agent can do, for `countersign.inventory`: before anything runs.
  * @module
  */
-import type { InventoryTool } from '@countersign/core';
+import type { InventoryTool, ReviewPath } from '@countersign/core';
 import { RunContext, type Agent, type Tool } from '@openai/agents';
 import { isGuardedAgent, ungovernable, type AgentShape } from './guard-agent.ts';
 import { handoffSource } from './guard-handoff.ts';
+import { isHostedMcp } from './hosted-tool.ts';
 import { nameOf } from './tool-name.ts';
 import type { GuardOptions } from './call-site.ts';
 
@@ -34,26 +35,34 @@ async function visit(
   if (visited.has(agent)) return;
   visited.add(agent);
   const unguarded = isGuardedAgent(agent) ? undefined : `agent ${JSON.stringify(agent.name)} is not guarded`;
-  const entry = (name: string, source: string, why: string | undefined): InventoryTool =>
-    why === undefined ? { name, source } : { name, source, ungovernable: why };
+  const entry = (name: string, source: string, why: string | undefined, review?: ReviewPath): InventoryTool =>
+    why === undefined
+      ? { name, source, ...(review === undefined ? {} : { review }) }
+      : { name, source, ungovernable: why };
   for (const tool of agent.tools as Tool<unknown>[]) {
     add(
       entry(
         nameOf(tool),
         tool.type === 'hosted_tool' ? 'provider:openai' : 'local',
         unguarded ?? ungovernable({ site: { options } as never }, tool),
+        reviewOf(tool),
       ),
     );
   }
   if ('context' in options) {
     for (const tool of await agent.getMcpTools(new RunContext(options.context)))
-      add(entry(nameOf(tool), 'mcp', unguarded));
+      add(entry(nameOf(tool), 'mcp', unguarded, 'pauses'));
   }
   for (const handoff of agent.handoffs) {
     const target = ('onInvokeHandoff' in handoff ? handoff.agent : handoff) as Agent<unknown>;
-    add(
-      entry('onInvokeHandoff' in handoff ? handoff.toolName : `transfer_to_${target.name}`, handoffSource, unguarded),
-    );
+    const name = 'onInvokeHandoff' in handoff ? handoff.toolName : `transfer_to_${target.name}`;
+    add(entry(name, handoffSource, unguarded, 'refused'));
     await visit(target, options, visited, add);
   }
+}
+
+/** The server of a hosted MCP tool waits for an answer that cannot be "ask a person"; other hosted tools ask nobody. */
+function reviewOf(tool: Tool<unknown>): ReviewPath | undefined {
+  if (tool.type !== 'hosted_tool') return 'pauses';
+  return isHostedMcp(tool) ? 'refused' : undefined;
 }

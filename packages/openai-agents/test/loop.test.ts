@@ -286,14 +286,47 @@ describe('a guarded agent', () => {
     expect(resultsIn(served)['c1']).toContain('not permitted');
   });
 
-  test('a guarded tool that is called outside the runner is refused', async () => {
-    const ran: unknown[] = [];
-    const agent = guardAgent(new Agent({ name: 'A', tools: [recording('read', ran)] }), fixture().gate);
+  verifies('ADP-2', 'a guarded tool that is called outside the runner is decided on like any call', async () => {
+    const read: unknown[] = [];
+    const vault: unknown[] = [];
+    const tools = [recording('read', read), recording('vault', vault)];
     const context = new RunContext({});
+    const agent = guardAgent(new Agent({ name: 'A', tools }), fixture().gate);
+    for (const guarded of (await agent.getAllTools(context)) as FunctionTool[]) {
+      await guarded.invoke(context, '{"amount":1}');
+      await invokeFunctionTool({ tool: guarded as never, runContext: context, input: '{"amount":2}' });
+    }
+    expect(read).toEqual([{ amount: 1 }, { amount: 2 }]);
+    expect(vault).toEqual([]);
+  });
+
+  test('a call of the runner that has an empty id is no call of the application', async () => {
+    const ran: unknown[] = [];
+    const context = new RunContext({});
+    const agent = guardAgent(new Agent({ name: 'A', tools: [recording('read', ran)] }), fixture().gate);
     const [guarded] = (await agent.getAllTools(context)) as FunctionTool[];
-    await guarded?.invoke(context, '{"amount":1}');
-    await invokeFunctionTool({ tool: guarded as never, runContext: context, input: '{"amount":1}' });
+    // As in a turn of the runner, whose calls are the model's.
+    await agent.getSystemPrompt(context);
+    const toolCall = { type: 'function_call', name: 'read', callId: '', arguments: '{"amount":1}' } as const;
+    await guarded?.invoke(context, '{"amount":1}', { toolCall });
     expect(ran).toEqual([]);
+  });
+
+  test('the schema of a tool is run as often as without the gate, for a Zod object and for a Standard Schema', async () => {
+    for (const standard of [false, true]) {
+      const runs: number[] = [];
+      for (const guarded of [false, true]) {
+        let count = 0;
+        const counting = z.object({ amount: z.number().refine(() => (count += 1) > 0) });
+        // Without the marks of Zod it is any Standard Schema.
+        const parameters = standard ? { '~standard': counting['~standard'] } : counting;
+        const agent = new Agent({ name: 'A', tools: [recording('pay', [], { parameters })] });
+        const served = await serve(twoTurns('pay', { amount: 5 }));
+        await served.runner.run(guarded ? guardAgent(agent, fixture().gate) : agent, 'go');
+        runs.push(count);
+      }
+      expect(runs).toEqual([1, 1]);
+    }
   });
 
   test('the SDK validates before it asks for approval and redacts what does not validate, as for the original', async () => {
