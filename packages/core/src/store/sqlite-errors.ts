@@ -11,7 +11,7 @@ const remedies: Readonly<Record<number, string>> = {
   8: 'is read-only: give this process write permission on the file and its directory, or mount it writable',
   10: 'cannot be read or written (I/O error): check the disk',
   11: 'is corrupt: restore it from a backup, then call system.newEpoch()',
-  13: 'or its disk is full: free space, or raise max_page_count',
+  13: 'or its disk is full: free space, prune the ledger, or raise maxBytes',
   14: 'cannot be opened: its directory must exist, and this process must be allowed to write there',
   26: 'is not a SQLite database: give another path',
 };

@@ -19,20 +19,35 @@ export interface SqliteStoreOptions {
   readonly durability?: Durability;
   /** How long a write waits for another process to end its own, in milliseconds. Default 5,000. */
   readonly lockTimeoutMs?: number;
+  /** Largest size of the file in bytes. Beyond it every write is refused, and so every call. Default: the disk. */
+  readonly maxBytes?: number;
 }
+
+/** SQLite's own default, which the schema does not change. */
+const pageBytes = 4096;
 
 /** Longest time that one write may keep the event loop waiting for a lock. */
 const maxBlockingMs = 5;
 
 /** Throws `StoreError` when the file cannot serve: it is newer, foreign, corrupt, locked, or cannot be written. */
-export function sqliteStore({ path, durability = 'process', lockTimeoutMs = 5_000 }: SqliteStoreOptions): Store {
+export function sqliteStore({
+  path,
+  durability = 'process',
+  lockTimeoutMs = 5_000,
+  maxBytes,
+}: SqliteStoreOptions): Store {
   if (durability !== 'process' && durability !== 'power') {
     throw new ConfigurationError(`durability must be 'process' or 'power', got ${String(durability satisfies never)}`);
   }
   if (!(lockTimeoutMs >= 0 && lockTimeoutMs <= 600_000)) {
     throw new ConfigurationError(`lockTimeoutMs must be from 0 to 600,000 milliseconds, got ${lockTimeoutMs}`);
   }
+  if (maxBytes !== undefined && !(maxBytes > 0 && maxBytes <= Number.MAX_SAFE_INTEGER)) {
+    throw new ConfigurationError(`maxBytes must be a number of bytes above 0, got ${maxBytes}`);
+  }
   const database = openDatabase(path, Math.ceil(lockTimeoutMs));
+  // Never below what the file has already: then nothing more goes in.
+  if (maxBytes !== undefined) database.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
   database.exec(`PRAGMA busy_timeout = ${maxBlockingMs}`);
   const store = embeddedStore({
     durability,

@@ -10,6 +10,8 @@ export type Cut = 'none' | 'before commit' | 'after commit' | 'hang';
 export interface Proxy {
   readonly port: number;
   cut: Cut;
+  /** How long each answer of the server is kept back, in milliseconds. */
+  delayMs: number;
   /** How many connections were cut. */
   readonly cuts: number;
   close(): Promise<void>;
@@ -21,6 +23,7 @@ export async function startProxy(target: number): Promise<Proxy> {
   const proxy: { -readonly [Key in keyof Proxy]: Proxy[Key] } = {
     port: 0,
     cut: 'none',
+    delayMs: 0,
     get cuts() {
       return cuts;
     },
@@ -59,8 +62,12 @@ export async function startProxy(target: number): Promise<Proxy> {
       }
       upstream.write(chunk);
     });
-    upstream.on('data', (chunk) => {
-      if (!deaf && proxy.cut !== 'hang') client.write(chunk);
+    const answer = (chunk: Buffer): void => {
+      if (!deaf && proxy.cut !== 'hang' && !client.destroyed) client.write(chunk);
+    };
+    upstream.on('data', (chunk: Buffer) => {
+      if (proxy.delayMs === 0) answer(chunk);
+      else setTimeout(() => answer(chunk), proxy.delayMs);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
