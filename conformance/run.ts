@@ -28,7 +28,7 @@ for (const framework of frameworks) {
         cells.set(name, `not applicable: ${reason}`);
         continue;
       }
-      const cell = cellOf(theCase, framework, column, await bench.measure(theCase, framework, column));
+      const cell = cellOf(theCase, column, await bench.measure(theCase, framework, column));
       cells.set(name, cell.text);
       problems.push(...cell.problems.map((problem) => `${framework} ${theCase.id}: ${problem}`));
     }

@@ -24,8 +24,7 @@ Written by \`npm run conformance\`. Do not edit: a test measures every cell agai
 Every case runs through the framework's real loop and its real HTTP provider against a scripted model server
 (\`test/adapters\`), twice: with the framework's own approval, set up as its documentation says, and with Countersign. Both
 columns are measured. \`held\` means that the promise of the case was kept; what follows is what happened. In the guarded
-runs votes come from an approvals service; natively whoever resumes a run says what was decided. \`accepted\`: a promise that
-is not kept in this framework, with the reason why it was left so.
+runs votes come from an approvals service; natively whoever resumes a run says what was decided.
 
 - **Vercel AI SDK**: \`toolApproval\` with signed approvals. A run that waits is stored as its messages.
 - **OpenAI Agents SDK**: \`needsApproval\`, tool guardrails for refusals, a \`Runner\` with \`toolNotFoundBehavior:

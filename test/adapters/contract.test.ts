@@ -36,7 +36,7 @@ async function keeps(theCase: Case, framework: Framework): Promise<void> {
       expect(inDocument).toBe(`not applicable: ${reason}`);
       continue;
     }
-    const { text, problems } = cellOf(theCase, framework, column, await bench.measure(theCase, framework, column));
+    const { text, problems } = cellOf(theCase, column, await bench.measure(theCase, framework, column));
     expect(problems).toEqual([]);
     expect(text, `${column} in docs/conformance.md`).toBe(inDocument);
   }

@@ -43,12 +43,5 @@ export function whyNotApplicable(name: string, framework: Framework, column: Col
   )?.reason;
 }
 
-/** What the gate does not hold in a framework, measured all the same, and why it was decided to be so. */
-const accepted: readonly { readonly case: string; readonly framework: Framework; readonly reason: string }[] = [];
-
-export function whyAccepted(name: string, framework: Framework): string | undefined {
-  return accepted.find((entry) => entry.case === name && entry.framework === framework)?.reason;
-}
-
 /** For the check that every entry is about a case. */
-export const namedCases: readonly string[] = [...list, ...accepted].map((entry) => entry.case);
+export const namedCases: readonly string[] = list.map((entry) => entry.case);

@@ -2,7 +2,6 @@
 import type { Case } from './cases.ts';
 import type { Column, Framework } from './harness.ts';
 import type { Seen } from './measure.ts';
-import { whyAccepted } from './not-applicable.ts';
 
 /** Why the promise does not hold. Empty: it holds. */
 function broken({ expect }: Case, seen: Seen): string[] {
@@ -38,21 +37,8 @@ function words(theCase: Case, seen: Seen): string {
 }
 
 /** A cell of the table, and what of the promise the gate did not keep and should have. */
-export function cellOf(
-  theCase: Case,
-  framework: Framework,
-  column: Column,
-  seen: Seen,
-): { text: string; problems: string[] } {
-  const text = words(theCase, seen);
-  if (column === 'native') return { text, problems: [] };
-  const problems = broken(theCase, seen);
-  const reason = whyAccepted(theCase.id, framework);
-  if (reason === undefined) return { text, problems };
-  return {
-    text: `${text}; accepted: ${reason}`,
-    problems: problems.length > 0 ? [] : ['it holds, and is listed as accepted'],
-  };
+export function cellOf(theCase: Case, column: Column, seen: Seen): { text: string; problems: string[] } {
+  return { text: words(theCase, seen), problems: column === 'native' ? [] : broken(theCase, seen) };
 }
 
 function executions({ expect }: Case, seen: Seen): string {

@@ -76,6 +76,7 @@ export const secretReaders: Record<string, string> = {
 
 /** The only sources that may read the environment, and what for. */
 export const environmentReaders: Record<string, string> = {
+  'packages/postgres/src/main.ts': 'the database and its password, which belong in no list of processes',
   'packages/core/src/lease/env-file.ts': 'NODE_ENV alone',
   'packages/cli/src/approver-options.ts': 'where the approvals service is, and the token of who types',
   'packages/cli/src/commands/doctor.ts': 'looks for secrets in it',
