@@ -1,6 +1,6 @@
 /** What was seen, in a few words that are the same on every machine, and whether it is what the case promises. */
 import type { Case } from './cases.ts';
-import type { Column, Framework } from './harness.ts';
+import type { Column } from './harness.ts';
 import type { Seen } from './measure.ts';
 
 /** Why the promise does not hold. Empty: it holds. */
