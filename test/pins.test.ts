@@ -50,6 +50,8 @@ describe('public names', () => {
         "describeApproval",
         "describeRule",
         "encryptedFileProvider",
+        "isEligible",
+        "isWithinHours",
         "listInventory",
         "maxRisk",
         "memoryRevocationList",

@@ -162,8 +162,19 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
     of(tenant).approvals.get(id) ?? fail(`no approval ${id} in tenant ${tenant}`);
   return {
     find: (tenant, id) => of(tenant).approvals.get(id),
-    list(tenant, { state, run, mode, consumed, limit }) {
-      return oldestFirst(tenant)
+    list(tenant, { state, run, mode, consumed, before, newestFirst, limit }) {
+      const sorted = oldestFirst(tenant);
+      const earlier =
+        before === undefined
+          ? sorted
+          : sorted.slice(
+              0,
+              Math.max(
+                0,
+                sorted.findIndex(({ id }) => id === before),
+              ),
+            );
+      return (newestFirst === true ? earlier.toReversed() : earlier)
         .filter((approval) => state === undefined || approval.state === state)
         .filter((approval) => run === undefined || approval.call.run === run)
         .filter((approval) => mode === undefined || approval.mode === mode)
