@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import * as agents from '@countersign/openai-agents';
 import * as aiSdk from '@countersign/ai-sdk';
+import * as console from '@countersign/console';
 import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
@@ -109,6 +110,15 @@ describe('public names', () => {
       "resumeRunState",
       "runnableTools",
       "signRunState",
+    ]
+  `));
+  test('of the console', () =>
+    expect(names(console)).toMatchInlineSnapshot(`
+    [
+      "approverToken",
+      "createConsole",
+      "oneTimeCode",
+      "serveConsole",
     ]
   `));
   test('of the LangChain adapter', () =>

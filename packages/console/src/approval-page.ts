@@ -76,8 +76,7 @@ function forms({ base, session, approval, typed }: ApprovalPage): Html {
       ${hidden}
       <label for="reason">Reason ${rule.reasonRequired ? '(required)' : '(optional, kept in the ledger)'}</label>
       <textarea id="reason" name="reason" rows="2" maxlength="1000" ${rule.reasonRequired ? html`required` : ''}>
-${typed?.reason ?? ''}</textarea
-      >
+${typed?.reason ?? ''}</textarea>
       <p class="actions">
         <button class="approve" name="verdict" value="approve">Approve</button>
         <button class="reject" name="verdict" value="reject">Reject</button>
@@ -92,8 +91,7 @@ ${typed?.reason ?? ''}</textarea
           ${hidden}
           <label for="arguments">Arguments (JSON). Changing them approves nothing.</label>
           <textarea id="arguments" name="arguments" rows="10" spellcheck="false" autocomplete="off" required>
-${written ?? editableJson(approval.arguments)}</textarea
-          >
+${written ?? editableJson(approval.arguments)}</textarea>
           <p class="actions"><button>Save the change</button></p>
         </form>
       </details>`
@@ -107,7 +105,8 @@ function votesOf({ votes }: ApprovalView, now: number): Html | undefined {
       ${votes.map(
         ({ approver, verdict, time, reason }) =>
           html`<li>
-            <b>${shown(approver)}</b> voted to ${verdict}, ${timeOf(time, now)}${reason !== undefined && html`: ${shown(reason)}`}
+            <b>${shown(approver)}</b> voted to ${verdict},
+            ${timeOf(time, now)}${reason !== undefined && html`: ${shown(reason)}`}
           </li>`,
       )}
     </ul>`;

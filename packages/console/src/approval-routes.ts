@@ -43,7 +43,12 @@ export function approvalRoutes(app: Hono<ConsoleEnvironment>, parts: Parts): voi
   });
 }
 
-function render(context: Asked, { base }: Parts, page: Omit<Page, 'base' | 'session' | 'live'>, status: 200 | 409 = 200) {
+function render(
+  context: Asked,
+  { base }: Parts,
+  page: Omit<Page, 'base' | 'session' | 'live'>,
+  status: 200 | 409 = 200,
+) {
   const { session } = context.var;
   return context.html(layout({ ...page, base, session, live: true }), status);
 }

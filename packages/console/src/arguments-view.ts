@@ -13,7 +13,12 @@ import { prettyJson } from './pretty-json.ts';
 const maxDifference = 2_000;
 
 export function argumentsView(canonical: string): Html {
-  return html`<pre class="arguments" tabindex="0" role="region" aria-label="Arguments"><code>${shown(prettyJson(canonical))}</code></pre>`;
+  return html`<pre
+    class="arguments"
+    tabindex="0"
+    role="region"
+    aria-label="Arguments"
+  ><code>${shown(prettyJson(canonical))}</code></pre>`;
 }
 
 /** What to look out for, or nothing. */
@@ -55,8 +60,9 @@ export function editableJson(canonical: string): string {
   return prettyJson(canonical).replaceAll(/[^\n]/gu, (character) =>
     visible(character) === character
       ? character
-      : Array.from({ length: character.length }, (_, index) =>
-          `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
+      : Array.from(
+          { length: character.length },
+          (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
         ).join(''),
   );
 }

@@ -57,7 +57,10 @@ export function createConsole(options: ConsoleOptions): Console {
     return context.html(layout({ base, title, main: problemPage(base, title, why) }), status);
   });
   root.notFound((context) =>
-    context.html(layout({ base, title: 'Not found', main: problemPage(base, 'Not found', 'There is no such page.') }), 404),
+    context.html(
+      layout({ base, title: 'Not found', main: problemPage(base, 'Not found', 'There is no such page.') }),
+      404,
+    ),
   );
   const app = base === '' ? root : root.basePath(base);
   app.use('*', async (context, next) => {

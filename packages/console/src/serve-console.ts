@@ -42,7 +42,10 @@ export async function serveConsole(options: ServeConsoleOptions): Promise<Served
       if ('closeAllConnections' in server) server.closeAllConnections();
     });
   try {
-    const created = createConsole({ ...options, url: url ?? `http://${loopback}:${(server.address() as AddressInfo).port}` });
+    const created = createConsole({
+      ...options,
+      url: url ?? `http://${loopback}:${(server.address() as AddressInfo).port}`,
+    });
     answer = created.fetch;
     return { url: created.url, close };
   } catch (error) {

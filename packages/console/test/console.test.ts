@@ -91,30 +91,34 @@ describe('the console', () => {
     expect([head.status, await stateOf(id)]).toEqual([404, 'pending']);
   });
 
-  verifies('APR-6', 'a forged form is refused: no token, the token of another session, another origin, none', async () => {
-    world = await createWorld();
-    const id = await world.request();
-    const carol = await signedIn();
-    const dave = await signedIn('dave-token');
-    const { token, digest } = await formOn(carol, id);
-    const other = await formOn(dave, id);
-    const path = `/approvals/${id}/decision`;
-    const fields = { verdict: 'approve', digest, token };
-    const refused = [
-      await carol.post(path, { verdict: 'approve', digest }),
-      await carol.post(path, { ...fields, token: other.token }),
-      await carol.post(path, { ...fields, token: '' }),
-      await carol.post(path, fields, { origin: 'https://evil.example' }),
-      await carol.post(path, fields, { origin: 'null' }),
-      await carol.post(path, fields, { origin: '' }),
-      await carol.post(path, fields, { 'sec-fetch-site': 'cross-site' }),
-      await carol.post(path, fields, { 'content-type': 'text/plain' }),
-    ];
-    expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403, 403, 403, 415]);
-    expect(await stateOf(id)).toBe('pending');
-    expect((await carol.post(path, fields)).status).toBe(303);
-    expect(await stateOf(id)).toBe('approved');
-  });
+  verifies(
+    'APR-6',
+    'a forged form is refused: no token, the token of another session, another origin, none',
+    async () => {
+      world = await createWorld();
+      const id = await world.request();
+      const carol = await signedIn();
+      const dave = await signedIn('dave-token');
+      const { token, digest } = await formOn(carol, id);
+      const other = await formOn(dave, id);
+      const path = `/approvals/${id}/decision`;
+      const fields = { verdict: 'approve', digest, token };
+      const refused = [
+        await carol.post(path, { verdict: 'approve', digest }),
+        await carol.post(path, { ...fields, token: other.token }),
+        await carol.post(path, { ...fields, token: '' }),
+        await carol.post(path, fields, { origin: 'https://evil.example' }),
+        await carol.post(path, fields, { origin: 'null' }),
+        await carol.post(path, fields, { origin: '' }),
+        await carol.post(path, fields, { 'sec-fetch-site': 'cross-site' }),
+        await carol.post(path, fields, { 'content-type': 'text/plain' }),
+      ];
+      expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403, 403, 403, 415]);
+      expect(await stateOf(id)).toBe('pending');
+      expect((await carol.post(path, fields)).status).toBe(303);
+      expect(await stateOf(id)).toBe('approved');
+    },
+  );
 
   verifies('APR-6', 'a name rebound to this address is refused', async () => {
     world = await createWorld();
@@ -122,19 +126,23 @@ describe('the console', () => {
     expect(await statusForHost(new URL(world.url).host)).toBe(200);
   });
 
-  verifies('APR-6', 'a planted session id is worth nothing after sign-in, and an old one nothing after sign-out', async () => {
-    world = await createWorld();
-    const first = await signedIn();
-    const second = visitor(first.cookie);
-    second.cookie = cookieOf(await second.post('/sign-in', { code: 'carol-token' }));
-    expect(second.cookie).not.toBe(first.cookie);
-    expect([(await first.get('/')).status, (await second.get('/')).status]).toEqual([303, 200]);
-    const token = /name="token" value="([^"]+)"/.exec(await (await second.get('/')).text())?.[1] ?? '';
-    await second.post('/sign-out', { token: 'wrong' });
-    expect((await second.get('/')).status).toBe(200);
-    await second.post('/sign-out', { token });
-    expect((await second.get('/')).status).toBe(303);
-  });
+  verifies(
+    'APR-6',
+    'a planted session id is worth nothing after sign-in, and an old one nothing after sign-out',
+    async () => {
+      world = await createWorld();
+      const first = await signedIn();
+      const second = visitor(first.cookie);
+      second.cookie = cookieOf(await second.post('/sign-in', { code: 'carol-token' }));
+      expect(second.cookie).not.toBe(first.cookie);
+      expect([(await first.get('/')).status, (await second.get('/')).status]).toEqual([303, 200]);
+      const token = /name="token" value="([^"]+)"/.exec(await (await second.get('/')).text())?.[1] ?? '';
+      await second.post('/sign-out', { token: 'wrong' });
+      expect((await second.get('/')).status).toBe(200);
+      await second.post('/sign-out', { token });
+      expect((await second.get('/')).status).toBe(303);
+    },
+  );
 
   verifies('APR-6', 'sessions end when idle, after their time, and when the approver is removed', async () => {
     world = await createWorld();
@@ -186,18 +194,22 @@ describe('the console', () => {
     }
   });
 
-  verifies('OPS-3', 'every answer forbids inline code, frames, caching; the cookie is out of reach of scripts', async () => {
-    world = await createWorld();
-    const carol = await signedIn();
-    for (const response of [await carol.get('/'), await carol.get('/console.js'), await visitor().get('/sign-in')]) {
-      const { headers } = response;
-      expect(headers.get('content-security-policy')).toMatch(/^default-src 'none';.*frame-ancestors 'none'/);
-      expect(headers.get('content-security-policy')).not.toContain('unsafe');
-      expect([headers.get('cache-control'), headers.get('x-content-type-options')]).toEqual(['no-store', 'nosniff']);
-    }
-    const entry = await visitor().post('/sign-in', { code: 'dave-token' });
-    expect(entry.headers.get('set-cookie')).toMatch(/HttpOnly; SameSite=Strict$/);
-  });
+  verifies(
+    'OPS-3',
+    'every answer forbids inline code, frames, caching; the cookie is out of reach of scripts',
+    async () => {
+      world = await createWorld();
+      const carol = await signedIn();
+      for (const response of [await carol.get('/'), await carol.get('/console.js'), await visitor().get('/sign-in')]) {
+        const { headers } = response;
+        expect(headers.get('content-security-policy')).toMatch(/^default-src 'none';.*frame-ancestors 'none'/);
+        expect(headers.get('content-security-policy')).not.toContain('unsafe');
+        expect([headers.get('cache-control'), headers.get('x-content-type-options')]).toEqual(['no-store', 'nosniff']);
+      }
+      const entry = await visitor().post('/sign-in', { code: 'dave-token' });
+      expect(entry.headers.get('set-cookie')).toMatch(/HttpOnly; SameSite=Strict$/);
+    },
+  );
 
   verifies('OPS-3', 'history has pages, newest first, and shows each ended request once', async () => {
     world = await createWorld();
@@ -212,7 +224,7 @@ describe('the console', () => {
     }
     const carol = await signedIn();
     const seen: string[] = [];
-    for (let path: string | undefined = '/history'; path !== undefined; ) {
+    for (let path: string | undefined = '/history'; path !== undefined;) {
       const page = await (await carol.get(path)).text();
       seen.push(...[...page.matchAll(/id="request-(apr[^"]+)"/g)].map(([, id]) => id ?? ''));
       path = /rel="next" href="([^"]+)"/.exec(page)?.[1];
