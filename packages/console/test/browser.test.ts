@@ -76,7 +76,7 @@ verifies(
     await dave.getByRole('alert').waitFor();
     expect(await dave.getByRole('main').innerText()).toContain('Approved by carol');
     expect(await stateOf(id)).toBe('approved');
-    await watching.getByText('Nothing waits for you.').waitFor();
+    await watching.locator('#waiting', { hasText: 'Nothing waits for you.' }).waitFor();
   },
   { using },
 );
