@@ -43,7 +43,7 @@ export function dropSessionId(context: Context, { url }: Parts): void {
 }
 
 /** The script says that it refreshes a page by itself: nobody need sit in front of it. */
-export const refreshHeader = 'x-console-refresh';
+const refreshHeader = 'x-console-refresh';
 
 /** Whoever has no session is sent to sign in; a form without the session's token is refused. */
 export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironment> {

@@ -46,7 +46,7 @@ export async function serveConsole(options: ServeConsoleOptions): Promise<Served
       ...options,
       url: url ?? `http://${loopback}:${(server.address() as AddressInfo).port}`,
     });
-    answer = created.fetch;
+    answer = async (request) => created.fetch(request);
     return { url: created.url, close };
   } catch (error) {
     await close();

@@ -74,10 +74,11 @@ export function createSessions({ idleMs, absoluteMs }: SessionLimits, now: () =>
 }
 
 /** The person as of now. Another person, or no answer, is nobody. */
-async function stillKnown({ approver, refresh }: SignedIn): Promise<Approver | undefined> {
-  if (refresh === undefined) return approver;
+async function stillKnown(person: SignedIn): Promise<Approver | undefined> {
+  const { approver } = person;
+  if (person.refresh === undefined) return approver;
   try {
-    const current = await refresh();
+    const current = await person.refresh();
     return current?.id === approver.id && current.tenant === approver.tenant ? current : undefined;
   } catch {
     return undefined;

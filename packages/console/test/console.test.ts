@@ -85,7 +85,7 @@ describe('the console', () => {
     const carol = await signedIn();
     const { token, digest } = await formOn(carol, id);
     const query = new URLSearchParams({ verdict: 'approve', token, digest });
-    const path = `/approvals/${id}/decision?${query}`;
+    const path = `/approvals/${id}/decision?${query.toString()}`;
     expect((await carol.get(path)).status).toBe(404);
     const head = await fetch(new URL(path, world.url), { method: 'HEAD', headers: { cookie: carol.cookie } });
     expect([head.status, await stateOf(id)]).toEqual([404, 'pending']);
