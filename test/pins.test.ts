@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import * as agents from '@countersign/openai-agents';
 import * as aiSdk from '@countersign/ai-sdk';
 import * as aws from '@countersign/aws';
+import * as console from '@countersign/console';
 import * as core from '@countersign/core';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
@@ -71,6 +72,8 @@ describe('public names', () => {
         "findRecord",
         "forgetReceiver",
         "formatVerifierKey",
+        "isEligible",
+        "isWithinHours",
         "keepLogin",
         "leaseFetch",
         "listInventory",
@@ -180,6 +183,15 @@ describe('public names', () => {
       "resumeRunState",
       "runnableTools",
       "signRunState",
+    ]
+  `));
+  test('of the console', () =>
+    expect(names(console)).toMatchInlineSnapshot(`
+    [
+      "approverToken",
+      "createConsole",
+      "oneTimeCode",
+      "serveConsole",
     ]
   `));
   test('of the LangChain adapter', () =>

@@ -143,7 +143,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'terminal, HTTP endpoint and the notifier that tells channels; Slack, e-mail, webhook and the web inbox are missing',
+      'terminal, HTTP endpoint, web inbox and the notifier that tells channels; Slack, e-mail and webhook are missing',
   },
   'APR-4': {
     must: 'An approval yields a single-use, expiring grant for exactly one call, checked again under the current policy when it is claimed.',
@@ -176,7 +176,7 @@ const list = {
     kind: 'beyond',
     status: 'partial',
     missing:
-      'canonical arguments and hidden characters in the terminal; provenance, look-alikes and differences are missing',
+      'look-alikes and the difference from the last approved call are in the console only; provenance is missing',
   },
   'APR-10': {
     must: 'The outcome of every gate is recorded, also when it approved by itself.',
@@ -344,7 +344,8 @@ const list = {
   'OPS-3': {
     must: 'A web console shows approvals, ledger and policy, by keyboard, in the dark and on a phone.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'partial',
+    missing: 'approvals only; the ledger timeline, the policy matrix and the console command are missing',
   },
   'OPS-4': {
     must: 'A fresh machine runs the main job and every test with one command each, without account or key.',

@@ -71,7 +71,8 @@ export type { Authorizer, Subject, UserDirectory } from './authorize/authorize.t
 export { createApprovals } from './approve/approvals.ts';
 export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
 export type { ApprovalsService } from './approve/approvals-service.ts';
-export type { ApproverSession, DecideInput, EditRequest } from './approve/approver-session.ts';
+export type { ApprovalQuery, ApproverSession, DecideInput, EditRequest } from './approve/approver-session.ts';
+export { isEligible, isWithinHours } from './approve/approval-rule.ts';
 export type { ApprovalRule, EscalationStep, Weekday, WorkingHours } from './approve/approval-rule.ts';
 export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverDirectory } from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';

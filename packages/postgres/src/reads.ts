@@ -110,12 +110,16 @@ const selectWriters = `WITH RECURSIVE found (writer) AS (
 async function listApprovals(
   query: Query,
   tenant: string,
-  { state, run, mode, consumed, limit }: ApprovalFilter,
+  { state, run, mode, consumed, before, newestFirst = false, limit }: ApprovalFilter,
 ): Promise<readonly StoredApproval[]> {
+  const order = newestFirst ? 'DESC' : 'ASC';
   const text = `SELECT ${approvalJson} AS value FROM ${approvalsWithCalls} WHERE a.tenant = $1
     AND ($2::text IS NULL OR a.state = $2) AND ($3::text IS NULL OR a.run = $3) AND ($4::text IS NULL OR a.mode = $4)
-    AND ($5::boolean IS NULL OR (a.consumed_at IS NOT NULL) = $5) ORDER BY a.created_at, a.place LIMIT $6`;
-  const given = [state ?? null, run ?? null, mode ?? null, consumed ?? null];
+    AND ($5::boolean IS NULL OR (a.consumed_at IS NOT NULL) = $5)
+    AND ($6::text IS NULL OR (a.created_at, a.place) < (
+      SELECT created_at, place FROM countersign.approvals WHERE tenant = $1 AND id = $6))
+    ORDER BY a.created_at ${order}, a.place ${order} LIMIT $7`;
+  const given = [state ?? null, run ?? null, mode ?? null, consumed ?? null, before ?? null];
   return values<StoredApproval>(await query(text, [tenant, ...given, maxRows(limit ?? 100)]));
 }
 

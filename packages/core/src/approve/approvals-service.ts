@@ -9,8 +9,14 @@ import type { Clock } from '../record/clock.ts';
 import type { Metrics } from '../record/metrics.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { Sealer } from '../record/sealing.ts';
-import type { ApprovalFilter, Store } from '../store/store.ts';
-import { createApproverSession, type ApproverSession, type DecideInput, type EditRequest } from './approver-session.ts';
+import type { Store } from '../store/store.ts';
+import {
+  createApproverSession,
+  type ApprovalQuery,
+  type ApproverSession,
+  type DecideInput,
+  type EditRequest,
+} from './approver-session.ts';
 import type { ApprovalView, Approver, ApproverDirectory } from './approve.ts';
 import type { VoteSigner } from './votes.ts';
 
@@ -28,8 +34,8 @@ export interface ApprovalsServiceOptions {
 
 /** Every method takes what the approver presented, and rejects with `ApproverError` when it proves nobody. */
 export interface ApprovalsService {
-  /** The approvals of the approver's own tenant, oldest first. */
-  list(credential: string, filter?: Pick<ApprovalFilter, 'state' | 'run' | 'limit'>): Promise<readonly ApprovalView[]>;
+  /** The approvals of the approver's own tenant. */
+  list(credential: string, filter?: ApprovalQuery): Promise<readonly ApprovalView[]>;
   /** @throws ApprovalNotFound, also when the approval is another tenant's. */
   show(credential: string, id: string): Promise<ApprovalView>;
   /**

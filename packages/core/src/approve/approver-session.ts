@@ -31,10 +31,13 @@ export interface EditRequest {
   readonly arguments: string;
 }
 
+/** Which approvals of the tenant. Oldest first and at most 100, unless it says otherwise. */
+export type ApprovalQuery = Pick<ApprovalFilter, 'state' | 'run' | 'before' | 'newestFirst' | 'limit'>;
+
 /** Errors are those of `ApprovalsService`. */
 export interface ApproverSession {
   readonly approver: Approver;
-  list(filter?: Pick<ApprovalFilter, 'state' | 'run' | 'limit'>): Promise<readonly ApprovalView[]>;
+  list(filter?: ApprovalQuery): Promise<readonly ApprovalView[]>;
   show(id: string): Promise<ApprovalView>;
   decide(input: DecideInput): Promise<ApprovalView>;
   edit(request: EditRequest): Promise<ApprovalView>;

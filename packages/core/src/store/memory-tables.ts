@@ -5,7 +5,7 @@
 import { StoreError } from '../errors.ts';
 import type { StoredRecord } from '../record/record.ts';
 import { maxRows } from './row-limit.ts';
-import type { CallFacts, RecordFilter, StoredApproval, StoredEntry, StoredLease } from './store.ts';
+import type { ApprovalFilter, CallFacts, RecordFilter, StoredApproval, StoredEntry, StoredLease } from './store.ts';
 import type {
   ApprovalTable,
   CallRow,
@@ -162,14 +162,7 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
     of(tenant).approvals.get(id) ?? fail(`no approval ${id} in tenant ${tenant}`);
   return {
     find: (tenant, id) => of(tenant).approvals.get(id),
-    list(tenant, { state, run, mode, consumed, limit }) {
-      return oldestFirst(tenant)
-        .filter((approval) => state === undefined || approval.state === state)
-        .filter((approval) => run === undefined || approval.call.run === run)
-        .filter((approval) => mode === undefined || approval.mode === mode)
-        .filter((approval) => consumed === undefined || (approval.consumedAt !== undefined) === consumed)
-        .slice(0, maxRows(limit ?? 100));
-    },
+    list: (tenant, filter) => filterApprovals(oldestFirst(tenant), filter),
     insert(approval, call, epoch) {
       if (of(call.tenant).approvals.has(approval.id))
         throw new StoreError(`there already is an approval ${approval.id}`);
@@ -208,6 +201,27 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
         .map(place);
     },
   };
+}
+
+/** `sorted`: oldest first. */
+function filterApprovals(
+  sorted: readonly StoredApproval[],
+  { state, run, mode, consumed, before, newestFirst, limit }: ApprovalFilter,
+): readonly StoredApproval[] {
+  const end =
+    before === undefined
+      ? sorted.length
+      : Math.max(
+          0,
+          sorted.findIndex(({ id }) => id === before),
+        );
+  const earlier = sorted.slice(0, end);
+  return (newestFirst === true ? earlier.toReversed() : earlier)
+    .filter((approval) => state === undefined || approval.state === state)
+    .filter((approval) => run === undefined || approval.call.run === run)
+    .filter((approval) => mode === undefined || approval.mode === mode)
+    .filter((approval) => consumed === undefined || (approval.consumedAt !== undefined) === consumed)
+    .slice(0, maxRows(limit ?? 100));
 }
 
 function fail(message: string): never {

@@ -13,19 +13,26 @@ const selectApproval = `SELECT approvals.*, approvals.state AS approval_state, c
   FROM approvals JOIN calls USING (tenant, run, slot)`;
 const isOpen = `state IN ('pending', 'approved') AND consumed_at IS NULL`;
 
+const isEarlier = `(:before IS NULL OR (approvals.created_at, approvals.rowid) <
+  (SELECT created_at, rowid FROM approvals WHERE tenant = :tenant AND id = :before))`;
+const isListed = `approvals.tenant = :tenant AND (:run IS NULL OR approvals.run = :run)
+  AND (:mode IS NULL OR mode = :mode) AND (:consumed IS NULL OR (consumed_at IS NOT NULL) = :consumed) AND ${isEarlier}`;
+const oldestFirst = 'ORDER BY created_at, approvals.rowid LIMIT :limit';
+const newestFirst = 'ORDER BY created_at DESC, approvals.rowid DESC LIMIT :limit';
+
 type Statements = ReturnType<typeof prepareStatements>;
 
 function prepareStatements(database: DatabaseSync) {
   return {
     find: database.prepare(`${selectApproval} WHERE approvals.tenant = ? AND approvals.id = ?`),
-    list: database.prepare(`${selectApproval} WHERE approvals.tenant = :tenant
-      AND (:state IS NULL OR approvals.state = :state) AND (:run IS NULL OR approvals.run = :run)
-      AND (:mode IS NULL OR mode = :mode) AND (:consumed IS NULL OR (consumed_at IS NOT NULL) = :consumed)
-      ORDER BY created_at, approvals.rowid LIMIT :limit`),
-    listInState: database.prepare(`${selectApproval} WHERE approvals.tenant = :tenant AND approvals.state = :state
-      AND (:run IS NULL OR approvals.run = :run)
-      AND (:mode IS NULL OR mode = :mode) AND (:consumed IS NULL OR (consumed_at IS NOT NULL) = :consumed)
-      ORDER BY created_at, approvals.rowid LIMIT :limit`),
+    list: {
+      oldest: database.prepare(`${selectApproval} WHERE ${isListed} ${oldestFirst}`),
+      newest: database.prepare(`${selectApproval} WHERE ${isListed} ${newestFirst}`),
+    },
+    listInState: {
+      oldest: database.prepare(`${selectApproval} WHERE approvals.state = :state AND ${isListed} ${oldestFirst}`),
+      newest: database.prepare(`${selectApproval} WHERE approvals.state = :state AND ${isListed} ${newestFirst}`),
+    },
     insert:
       database.prepare(`INSERT INTO approvals (tenant, id, run, slot, digest, rule_digest, policy_version, capability,
       risk, mode, created_at, expires_at, rule, sealed_arguments, state, epoch)
@@ -57,11 +64,12 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
       const row = statements.find.get(tenant, id);
       return row && read(row);
     },
-    list(tenant, { state, run, mode, consumed, limit }) {
+    list(tenant, { state, run, mode, consumed, before, newestFirst, limit }) {
       const list = state === undefined ? statements.list : statements.listInState;
-      const rows = list.all({
+      const rows = list[newestFirst === true ? 'newest' : 'oldest'].all({
         tenant,
-        state: state ?? null,
+        ...(state === undefined ? {} : { state }),
+        before: before ?? null,
         run: run ?? null,
         mode: mode ?? null,
         consumed: consumed === undefined ? null : Number(consumed),

@@ -263,7 +263,11 @@ export interface ApprovalFilter {
   readonly run?: string;
   readonly mode?: ApprovalMode;
   readonly consumed?: boolean;
-  /** At most this many, oldest first. Default 100. */
+  /** Only those opened before this one. None, when there is no approval of this id. */
+  readonly before?: string;
+  /** Default: oldest first. */
+  readonly newestFirst?: boolean;
+  /** At most this many. Default 100. */
   readonly limit?: number;
 }
 

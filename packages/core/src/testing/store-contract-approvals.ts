@@ -154,6 +154,14 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
       'all filters',
     );
     expectSame(await ids({ limit: 1 }), [first], 'limit');
+    expectSame(await ids({ newestFirst: true }), [third, second, first], 'newest first');
+    expectSame(await ids({ newestFirst: true, before: third, limit: 1 }), [second], 'the next page');
+    expectSame(await ids({ newestFirst: true, before: second, state: 'pending' }), [first], 'in a state');
+    expectSame([await ids({ before: third }), await ids({ before: first })], [[first, second], []], 'earlier ones');
+    expectSame(await ids({ before: newApproval().id }), [], 'before an unknown one');
+    const same = await file(store, { createdAt: 1300 });
+    expectSame(await ids({ newestFirst: true, limit: 2 }), [same.approval.id, third], 'opened at the same time');
+    expectSame(await ids({ newestFirst: true, before: same.approval.id, limit: 1 }), [third], 'their next page');
     for (const limit of [-1, 0.5, Number.NaN])
       await expectStoreError(store.approvals(tenant, { limit }), `limit ${limit}`);
     for (let index = 0; index < 100; index += 1) {

@@ -1,0 +1,151 @@
+/**
+ * The pages of a signed-in approver.
+ * @module
+ */
+import type { ApprovalView, ApproverSession } from '@countersign/core';
+import type { Context, Hono } from 'hono';
+import { streamSSE } from 'hono/streaming';
+import { approvalPage, type ApprovalPage } from './approval-page.ts';
+import { layout, type Page } from './layout.ts';
+import { historyPage, inboxPage } from './list-pages.ts';
+import { sessionIdOf, formOf, type ConsoleEnvironment, type Parts } from './parts.ts';
+import { Problem, problemOf } from './problem.ts';
+
+type Asked = Context<ConsoleEnvironment>;
+
+const inboxLength = 200;
+const historyLength = 25;
+const maxHistoryLooks = 20;
+const maxCompared = 200;
+/** A stream ends after this time; the browser opens another one, if its session still holds. */
+const streamMs = 5 * 60_000;
+const streamStepMs = 15_000;
+
+export function approvalRoutes(app: Hono<ConsoleEnvironment>, parts: Parts): void {
+  app.get('/', (context) => inbox(context, parts));
+  app.get('/history', (context) => history(context, parts));
+  app.get('/events', (context) => events(context, parts));
+  app.get('/approvals/:id', async (context) => {
+    const approval = await context.var.approvals.show(context.req.param('id'));
+    return show(context, parts, approval, 200);
+  });
+  app.post('/approvals/:id/decision', async (context) => {
+    const { verdict, digest, reason } = await formOf(context);
+    if (verdict !== 'approve' && verdict !== 'reject') throw new Problem(400, 'Refused', 'Approve or reject it.');
+    const given = reason === undefined || reason.trim() === '' ? {} : { reason };
+    return act(context, parts, { reason }, (approvals, id) =>
+      approvals.decide({ id, verdict, digest: digest ?? '', ...given }),
+    );
+  });
+  app.post('/approvals/:id/arguments', async (context) => {
+    const { arguments: text = '', digest = '' } = await formOf(context);
+    return act(context, parts, { arguments: text }, (approvals, id) => approvals.edit({ id, digest, arguments: text }));
+  });
+}
+
+function render(
+  context: Asked,
+  { base }: Parts,
+  page: Omit<Page, 'base' | 'session' | 'live'>,
+  status: 200 | 409 = 200,
+) {
+  const { session } = context.var;
+  return context.html(layout({ ...page, base, session, live: true }), status);
+}
+
+async function inbox(context: Asked, parts: Parts) {
+  const found = await context.var.approvals.list({ state: 'pending', limit: inboxLength + 1 });
+  const approvals = found.slice(0, inboxLength).filter(({ state }) => state === 'pending');
+  const { approver } = context.var.session;
+  const more = found.length > inboxLength;
+  const main = inboxPage({ base: parts.base, approver, approvals, now: parts.now(), more });
+  return render(context, parts, { title: 'Inbox', current: 'inbox', main });
+}
+
+async function history(context: Asked, parts: Parts) {
+  const { approvals: ended, next } = await endedBefore(context.var.approvals, context.req.query('before'));
+  const { approver } = context.var.session;
+  const main = historyPage({ base: parts.base, approver, approvals: ended, now: parts.now(), before: next });
+  return render(context, parts, { title: 'History', current: 'history', main });
+}
+
+/** What is no longer pending, newest first, looking past what is. */
+async function endedBefore(
+  session: ApproverSession,
+  from: string | undefined,
+): Promise<{ readonly approvals: readonly ApprovalView[]; readonly next: string | undefined }> {
+  const found: ApprovalView[] = [];
+  let before = from;
+  for (let looks = 0; looks < maxHistoryLooks; looks += 1) {
+    const page = await session.list({
+      newestFirst: true,
+      limit: historyLength,
+      ...(before === undefined ? {} : { before }),
+    });
+    for (const approval of page) {
+      if (found.length === historyLength) return { approvals: found, next: before };
+      before = approval.id;
+      if (approval.state !== 'pending') found.push(approval);
+    }
+    if (page.length < historyLength) return { approvals: found, next: undefined };
+  }
+  return { approvals: found, next: before };
+}
+
+type Typed = NonNullable<ApprovalPage['typed']>;
+
+async function act(
+  context: Asked,
+  parts: Parts,
+  typed: Typed,
+  action: (approvals: ApproverSession, id: string) => Promise<ApprovalView>,
+) {
+  const id = context.req.param('id') ?? '';
+  try {
+    await action(context.var.approvals, id);
+  } catch (error) {
+    const { status, why } = problemOf(error);
+    if (status === 404 || status >= 500) throw error;
+    // What it looks like now: somebody may have been faster.
+    const approval = await context.var.approvals.show(id);
+    return show(context, parts, approval, 409, { problem: why, typed });
+  }
+  return context.redirect(`${parts.base}/approvals/${id}`, 303);
+}
+
+async function show(
+  context: Asked,
+  parts: Parts,
+  approval: ApprovalView,
+  status: 200 | 409,
+  tried: Pick<ApprovalPage, 'problem' | 'typed'> = {},
+) {
+  const previous = await approvedBefore(context.var.approvals, approval);
+  const { session } = context.var;
+  const main = approvalPage({ base: parts.base, session, approval, previous, now: parts.now(), ...tried });
+  return render(context, parts, { title: `${approval.tool}: ${approval.state}`, main }, status);
+}
+
+async function approvedBefore(session: ApproverSession, approval: ApprovalView): Promise<ApprovalView | undefined> {
+  const { id, tool, source, agent } = approval;
+  const earlier = await session.list({ state: 'approved', before: id, newestFirst: true, limit: maxCompared });
+  return earlier.find(
+    (each) => each.tool === tool && each.source === source && each.agent === agent && each.digest !== '',
+  );
+}
+
+/** Server-sent events (HTML standard §9.2): says that something changed, and nothing of what. */
+function events(context: Asked, parts: Parts) {
+  return streamSSE(context, async (stream) => {
+    const until = performance.now() + streamMs;
+    let seen: string | undefined;
+    while (!stream.aborted && performance.now() < until) {
+      const session = await parts.sessions.find(sessionIdOf(context, parts), false);
+      if (session === undefined) return stream.writeSSE({ event: 'signed-out', data: '' });
+      const print = await parts.watch.next(session.approver, seen, streamStepMs);
+      const event = print === seen ? 'still' : seen === undefined ? 'ready' : 'changed';
+      seen = print;
+      await stream.writeSSE({ event, data: '' });
+    }
+  });
+}

@@ -1,0 +1,91 @@
+/**
+ * What every page has around it, and the small pieces that several have.
+ * @module
+ */
+import type { ApprovalView } from '@countersign/core';
+import { visible } from '@countersign/core';
+import { deceptivePieces } from './deceptive-text.ts';
+import { describeAge } from './describe.ts';
+import { html, type Html } from './html.ts';
+import type { Session } from './sessions.ts';
+
+export interface Page {
+  /** Path of the console on its host, without a slash at the end. */
+  readonly base: string;
+  readonly title: string;
+  /** Whose page it is; nobody's before sign-in. */
+  readonly session?: Session | undefined;
+  readonly current?: 'inbox' | 'history';
+  /** Whether it follows what others do. */
+  readonly live?: boolean;
+  readonly main: Html;
+}
+
+export function layout({ base, title, session, current, live, main }: Page): Html {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${visible(title)} · Countersign</title>
+        <link rel="icon" href="${base}/icon.svg" type="image/svg+xml" />
+        <link rel="stylesheet" href="${base}/console.css" />
+        ${live === true && html`<script src="${base}/console.js" data-events="${base}/events" defer></script>`}
+      </head>
+      <body>
+        <a class="skip" href="#main">Skip to content</a>
+        <header>
+          <a class="brand" href="${base}/">Countersign</a>
+          ${session && navigation(base, session, current)}
+        </header>
+        <p id="live" role="status"></p>
+        <main id="main" tabindex="-1">${main}</main>
+      </body>
+    </html>`;
+}
+
+function navigation(base: string, session: Session, current: Page['current']): Html {
+  const link = (name: 'inbox' | 'history', path: string, text: string): Html =>
+    html`<li><a href="${base}${path}" ${current === name ? html`aria-current="page"` : ''}>${text}</a></li>`;
+  return html`<nav aria-label="Pages">
+      <ul>
+        ${link('inbox', '/', 'Inbox')} ${link('history', '/history', 'History')}
+      </ul>
+    </nav>
+    <form class="who" method="post" action="${base}/sign-out">
+      ${tokenField(session)}
+      <span>${shown(session.approver.id)} <small>${shown(session.approver.tenant)}</small></span>
+      <button class="quiet">Sign out</button>
+    </form>`;
+}
+
+export function tokenField(session: Session): Html {
+  return html`<input type="hidden" name="token" value="${session.formToken}" />`;
+}
+
+/** Text from a model or a stranger: what is hidden is shown, what looks like something else is marked. */
+export function shown(text: string): Html {
+  return html`<bdi
+    >${deceptivePieces(text).map(({ text: piece, mark, codes }) =>
+      mark === undefined
+        ? piece
+        : html`<mark class="${mark}" title="${codes} ${mark === 'hidden' ? 'is hidden' : 'looks like another letter'}"
+            >${piece}</mark
+          >`,
+    )}</bdi
+  >`;
+}
+
+export function riskBadge({ risk }: ApprovalView): Html {
+  return html`<span class="badge risk-${risk}">${risk} risk</span>`;
+}
+
+export function stateBadge({ state }: ApprovalView): Html {
+  return html`<span class="badge state-${state}">${state}</span>`;
+}
+
+export function timeOf(time: number, now: number): Html {
+  const iso = new Date(time).toISOString();
+  return html`<time datetime="${iso}" title="${iso}">${describeAge(now - time)}</time>`;
+}

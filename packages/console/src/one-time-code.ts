@@ -1,0 +1,54 @@
+/**
+ * Sign-in for development: a code printed in the terminal that started the console. Whoever can read that terminal is
+ * the approver.
+ * @module
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Approver } from '@countersign/core';
+import type { SignIn } from './sign-in.ts';
+
+export interface OneTimeCodeOptions {
+  /** Who signs in with the code. */
+  readonly approver: Approver;
+  /** Shows a new code to the person, e.g. in the terminal. Called at once, and whenever another one is asked for. */
+  readonly print: (code: string) => void;
+  /** How long a code is good for, in milliseconds. Default 5 minutes. */
+  readonly lifeMs?: number;
+  readonly now?: () => number;
+}
+
+const maxAttempts = 5;
+const renewMs = 10_000;
+/** Crockford's base 32: no letter that is read as another. 16 of them are 80 bits. */
+const letters = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now }: OneTimeCodeOptions): SignIn {
+  let code: { readonly text: string; readonly madeAt: number; attempts: number } | undefined;
+  let renewedAt: number | undefined;
+  const renew = (): void => {
+    const time = now();
+    // Whoever asks over and over must not flood the terminal, nor replace a code that is being typed.
+    if (renewedAt !== undefined && Math.abs(time - renewedAt) < renewMs) return;
+    renewedAt = time;
+    const text = Array.from(randomBytes(16), (byte) => letters[byte % letters.length]).join('');
+    code = { text, madeAt: time, attempts: 0 };
+    print(text.replaceAll(/(.{4})(?!$)/g, '$1-'));
+  };
+  renew();
+  return {
+    label: 'One-time code',
+    hint: 'It stands in the terminal that started the console.',
+    loopbackOnly: true,
+    renew,
+    verify(presented) {
+      if (code === undefined) return undefined;
+      const age = now() - code.madeAt;
+      code.attempts += 1;
+      const given = Buffer.from(presented.toUpperCase().replaceAll(/[\s-]/g, ''));
+      const known = Buffer.from(code.text);
+      const right = age >= 0 && age < lifeMs && given.length === known.length && timingSafeEqual(given, known);
+      if (right || code.attempts >= maxAttempts || age >= lifeMs) code = undefined;
+      return right ? { approver } : undefined;
+    },
+  };
+}

@@ -1,0 +1,93 @@
+/**
+ * Sessions of people who signed in, kept in this process: a restart signs everybody out.
+ * @module
+ */
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Approver } from '@countersign/core';
+import type { SignedIn } from './sign-in.ts';
+
+export interface Session {
+  readonly approver: Approver;
+  /** Stands in every form of this session and in no cookie. */
+  readonly formToken: string;
+}
+
+export interface Sessions {
+  /** A session under a new random id, which only the browser keeps. */
+  open(person: SignedIn): string;
+  /**
+   * The session as of now, or `undefined` when it is unknown, has expired, or the person may no longer sign in.
+   * @param use whether a person did something: only then the idle time starts again
+   */
+  find(id: string | undefined, use: boolean): Promise<Session | undefined>;
+  end(id: string | undefined): void;
+}
+
+export interface SessionLimits {
+  /** Milliseconds without anything done. */
+  readonly idleMs: number;
+  /** Milliseconds after signing in. */
+  readonly absoluteMs: number;
+}
+
+interface Kept {
+  readonly person: SignedIn;
+  readonly formToken: string;
+  readonly openedAt: number;
+  usedAt: number;
+}
+
+const maxSessions = 1_000;
+
+export function createSessions({ idleMs, absoluteMs }: SessionLimits, now: () => number): Sessions {
+  // By digest, so that a dump of this process's memory holds no id that a browser would be believed with.
+  const kept = new Map<string, Kept>();
+  const keyOf = (id: string): string => hash('sha256', id, 'hex');
+  const isOver = ({ openedAt, usedAt }: Kept): boolean => {
+    const time = now();
+    // Also when the clock was set back: such a session has no known age.
+    return time < openedAt || time - openedAt >= absoluteMs || time - usedAt >= idleMs;
+  };
+  return {
+    open(person) {
+      for (const [key, session] of kept) if (isOver(session)) kept.delete(key);
+      const [oldest] = kept.keys();
+      if (kept.size >= maxSessions && oldest !== undefined) kept.delete(oldest);
+      const id = randomBytes(32).toString('base64url');
+      const formToken = randomBytes(32).toString('base64url');
+      kept.set(keyOf(id), { person, formToken, openedAt: now(), usedAt: now() });
+      return id;
+    },
+    async find(id, use) {
+      const key = keyOf(id ?? '');
+      const session = kept.get(key);
+      if (session === undefined) return undefined;
+      const approver = isOver(session) ? undefined : await stillKnown(session.person);
+      if (approver === undefined || !kept.has(key)) return void kept.delete(key);
+      if (use) session.usedAt = now();
+      return { approver, formToken: session.formToken };
+    },
+    end(id) {
+      kept.delete(keyOf(id ?? ''));
+    },
+  };
+}
+
+/** The person as of now. Another person, or no answer, is nobody. */
+async function stillKnown(person: SignedIn): Promise<Approver | undefined> {
+  const { approver } = person;
+  if (person.refresh === undefined) return approver;
+  try {
+    const current = await person.refresh();
+    return current?.id === approver.id && current.tenant === approver.tenant ? current : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a form was made for this session. */
+export function isTokenOf(session: Session, presented: unknown): boolean {
+  const known = Buffer.from(session.formToken);
+  const given = Buffer.from(typeof presented === 'string' ? presented : '');
+  return given.length === known.length && timingSafeEqual(given, known);
+}

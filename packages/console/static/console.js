@@ -1,0 +1,62 @@
+// Follows what others do: the server says that something changed, and the page fetches itself again. Everything works
+// without it.
+const events = new EventSource(document.currentScript.dataset.events);
+const live = document.getElementById('live');
+const original = fieldsOf(document.getElementById('main'));
+let refreshing = false;
+let again = false;
+
+events.addEventListener('changed', () => void refresh());
+events.addEventListener('signed-out', () => {
+  events.close();
+  live.textContent = 'You are signed out.';
+});
+
+function fieldsOf(main) {
+  return Array.from(main.querySelectorAll('textarea'), (field) => field.value).join('\0');
+}
+
+async function refresh() {
+  if (refreshing) return void (again = true);
+  refreshing = true;
+  try {
+    const response = await fetch(location.href, { headers: { 'x-console-refresh': '1' }, redirect: 'error' });
+    if (response.ok) show(new DOMParser().parseFromString(await response.text(), 'text/html'));
+  } catch {
+    live.textContent = 'This page could not be refreshed.';
+  } finally {
+    refreshing = false;
+    if (again) {
+      again = false;
+      void refresh();
+    }
+  }
+}
+
+/** Nothing that is being read or typed is taken away: then the page only says that there is something new. */
+function show(fresh) {
+  const main = document.getElementById('main');
+  const next = fresh.getElementById('main');
+  if (next === null || factsOf(next) === factsOf(main)) return;
+  const deciding = main.querySelector('form') !== null;
+  if (deciding) {
+    live.textContent = 'This page has changed since you opened it. ';
+    const link = document.createElement('a');
+    link.href = location.href;
+    link.textContent = fieldsOf(main) === original ? 'Show it again' : 'Show it again (what you typed is lost)';
+    live.append(link);
+    return;
+  }
+  const focused = document.activeElement?.closest?.('main a')?.getAttribute('href');
+  main.replaceChildren(...next.childNodes);
+  document.title = fresh.title;
+  live.textContent = document.getElementById('waiting')?.textContent.trim() ?? 'This page was refreshed.';
+  if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+}
+
+/** What a page says, without how long ago it was. */
+function factsOf(main) {
+  const copy = main.cloneNode(true);
+  for (const node of copy.querySelectorAll('time, input')) node.remove();
+  return copy.textContent.replaceAll(/\s+/g, ' ');
+}
