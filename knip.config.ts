@@ -22,6 +22,7 @@ const config: KnipConfig = {
         // Started by `bench/postgres.ts`.
         'bench/postgres-process.ts',
         'conformance/run.ts',
+        'test/faults/{approver,main,worker}.ts',
         'test/support/fixture.config.ts',
         'test/support/*.fixture.ts',
         // Loaded by the test runner of another checkout.

@@ -27,7 +27,7 @@ export interface ProcessInput {
 
 export const agent = { tenant: 'acme', user: 'alice', agent: 'worker' } as const;
 
-export const document: PolicyDocument = {
+const document: PolicyDocument = {
   countersign: 1,
   name: 'faults',
   version: '1',

@@ -12,6 +12,6 @@ export type { Recorder } from './record/recorder.ts';
 export type { RecordDraft } from './record/record.ts';
 export { createSealer } from './record/sealing.ts';
 export type { Sealer, SubjectKey } from './record/sealing.ts';
-export { takeLock } from './store/lock.ts';
+export { takeLock, type Lock } from './store/lock.ts';
 export type { StoredEntry } from './store/store.ts';
 export { within } from './within-time.ts';

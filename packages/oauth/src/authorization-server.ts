@@ -74,7 +74,8 @@ export interface ServerOfService {
   authorizationUrl(challenge: Challenge): Promise<URL>;
   /** Checks state and issuer (RFC 9207) of the answer, then redeems its code. */
   redeem(answer: URL, challenge: Challenge): Promise<Tokens>;
-  refresh(refreshToken: string): Promise<Tokens>;
+  /** `ready` is awaited when everything is at hand, right before the token is used. */
+  refresh(refreshToken: string, ready: () => Promise<void>): Promise<Tokens>;
   exchange(input: ExchangeInput): Promise<Tokens>;
   revoke(token: string, hint: 'access_token' | 'refresh_token'): Promise<void>;
 }
@@ -95,17 +96,13 @@ export function createServer(service: OAuthService, transport: Transport, now: (
     revokes: async () => (await context.metadata()).revocation_endpoint !== undefined,
     authorizationUrl: (challenge) => authorizationUrl(context, challenge),
     redeem: (answer, challenge) => redeem(context, answer, challenge),
-    async refresh(refreshToken) {
+    async refresh(refreshToken, ready) {
       const additionalParameters = service.resource === undefined ? {} : { resource: service.resource };
       const options = { additionalParameters, ...transport.requestOptions };
       const metadata = await context.metadata();
-      const response = await refreshTokenGrantRequest(
-        metadata,
-        client,
-        await authentication(service),
-        refreshToken,
-        options,
-      );
+      const auth = await authentication(service);
+      await ready();
+      const response = await refreshTokenGrantRequest(metadata, client, auth, refreshToken, options);
       return toTokens(context, await processRefreshTokenResponse(metadata, client, await conform(response)));
     },
     exchange: (input) => exchange(context, input),

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LeaseError, type Store } from '@countersign/core';
-import { takeLock } from '@countersign/core/provider-kit';
+import { takeLock, type Lock } from '@countersign/core/provider-kit';
 import type { ServerOfService, Tokens } from './authorization-server.ts';
 import { failure, refusalOf } from './failure.ts';
 import { sorted, type OAuthService } from './service.ts';
@@ -37,6 +37,7 @@ export interface RefreshInput {
 /** How long the lock outlives the requests of its holder: a crashed one holds the others up no longer than that. */
 const lockMarginMs = 2_000;
 const pollMs = 40;
+const busy = 'another process did not finish; remedy: try again';
 
 /**
  * Answers a connection with a good access token; `undefined` when the consent is lost and the user has to be asked anew.
@@ -74,21 +75,24 @@ async function refreshAlone(context: RefreshContext, input: RefreshInput): Promi
     try {
       if (latest === undefined) return undefined;
       if (latest.value.accessToken !== stored.value.accessToken && isGood(context, latest.value)) return latest.value;
-      if (lock !== undefined) return await refresh(context, { ...input, stored: latest });
+      if (lock !== undefined) return await refresh(context, { ...input, stored: latest }, lock);
     } finally {
       await lock?.release();
     }
     await sleep(pollMs + Math.random() * pollMs);
   }
-  throw new LeaseError(`service ${context.service.name}, refresh: another process did not finish; remedy: try again`);
+  throw new LeaseError(`service ${context.service.name}, refresh: ${busy}`);
 }
 
-async function refresh(context: RefreshContext, input: RefreshInput): Promise<Connection | undefined> {
+async function refresh(context: RefreshContext, input: RefreshInput, lock: Lock): Promise<Connection | undefined> {
   const { refreshToken } = input.stored.value;
   if (refreshToken === undefined) return lose(context, input, 'the access token ended and there is no refresh token');
   let tokens: Tokens;
   try {
-    tokens = await context.server.refresh(refreshToken);
+    tokens = await context.server.refresh(refreshToken, async () => {
+      // Whoever supplies the client's secret may have taken longer than the lock was held.
+      if (!(await lock.renew())) throw new LeaseError(`service ${context.service.name}, refresh: ${busy}`);
+    });
   } catch (error) {
     if (refusalOf(error) !== 'invalid_grant') throw failure(context.service.name, 'refresh', error);
     return lose(context, input, 'the server refused the refresh token: withdrawn, expired, or used twice');

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LeaseError } from '@countersign/core';
+import { LeaseError, Secret } from '@countersign/core';
 import { takeLock } from '@countersign/core/provider-kit';
 import { verifies } from '../../../test/verifies.ts';
 import { clientId, clientSecret } from './support/authorization-server.ts';
-import { ada, bob, connect, createWorld, events, lend, type World } from './support/world.ts';
+import { ada, bob, calendar, connect, createWorld, events, lend, type World } from './support/world.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -93,6 +93,27 @@ describe('an access token that ended', () => {
     expect((await lend(world.oauth)).token).toBeDefined();
     expect(refreshes()).toHaveLength(1);
   });
+
+  test(
+    'attack: a process that lost its lock to a slow supplier of its secret does not use the token twice',
+    { timeout: 20_000 },
+    async () => {
+      const secret = async (): Promise<Secret> => {
+        await sleep(3_500);
+        return new Secret(clientSecret);
+      };
+      const service = calendar(world.server, { client: { id: clientId, secret } });
+      const slow = world.again({ services: [service], timeoutMs: 200 });
+      world.pass(hour);
+      const late = lend(slow).catch((error: unknown) => error);
+      await sleep(100);
+      expect((await lend(world.oauth)).token).toBeDefined();
+      expect(await late).toBeInstanceOf(LeaseError);
+      expect(refreshes()).toHaveLength(1);
+      expect((await lend(world.oauth)).token).toBeDefined();
+      expect(await events(world)).not.toContain('consent_lost');
+    },
+  );
 
   test('of one user is refreshed without a word about another', async () => {
     await connect(world, bob);

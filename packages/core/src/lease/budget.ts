@@ -118,7 +118,8 @@ async function add(
     const counter = currentCounter(stored, windowOf(budget.window, now));
     // What was reserved in a window that is over is not owed to this one.
     if (by < 0 && reserved !== counter.window) return counter;
-    const used = Math.max(0, counter.used + by);
+    // What is no safe integer would read as damage, in later windows too.
+    const used = Math.min(Math.max(0, counter.used + by), Number.MAX_SAFE_INTEGER);
     if (bounded && used > budget.limit) return undefined;
     const next: Counter = { window: counter.window, used };
     const value = JSON.stringify(next);

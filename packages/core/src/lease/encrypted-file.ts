@@ -2,6 +2,8 @@
  * The provider over an encrypted file of registered secrets, and their rotation where the service has an API for keys.
  * @module
  */
+import { hash } from 'node:crypto';
+import canonicalize from 'canonicalize';
 import { LeaseError } from '../errors.ts';
 import { createKeySource } from './file-key.ts';
 import type { CredentialProvider, RetireRequest, RotateRequest, Rotation } from './lease.ts';
@@ -14,7 +16,7 @@ import type { SecretName, StaticProviderOptions } from './static-secret.ts';
 /** The part of a service that makes and ends keys. Errors should be `LeaseError`; anything else is not repeated. */
 export interface KeyIssuer {
   /**
-   * Makes a key with this scope. `rotation` is the same on every attempt: name the key by it, so that a key whose answer
+   * Makes a key with this scope. `rotation` is the same on every attempt, and another for every scope: name the key by it, so that a key whose answer
    * was lost is found again and not left behind.
    */
   issue(input: SecretName & { readonly rotation: string }): Promise<{
@@ -87,7 +89,7 @@ async function rotateOne(
     ...(agent === undefined ? {} : { agent }),
     ...(scope === undefined ? {} : { scope }),
   };
-  const issued = await issuer.issue({ ...name, rotation });
+  const issued = await issuer.issue({ ...name, rotation: keyName(rotation, scope) });
   const { keyId, value, expiresAt } = issued;
   const superseded = [...(secret.superseded ?? []), ...(secret.keyId === undefined ? [] : [secret.keyId])];
   const next: KeptSecret = { ...name, value, expiresAt, keyId, rotation, superseded, registeredAt: now };
@@ -103,6 +105,12 @@ async function rotateOne(
     now,
   );
   return next;
+}
+
+/** Keys of two scopes are two keys: found again by one name, the wider would be taken for the narrower. */
+function keyName(rotation: string, scope: SecretName['scope']): string {
+  if (scope === undefined || Object.keys(scope).length === 0) return rotation;
+  return `${rotation}-${hash('sha256', canonicalize(scope) ?? '', 'hex').slice(0, 16)}`;
 }
 
 function isFor(secret: KeptSecret, { tenant, service, agent }: RotateRequest): boolean {

@@ -38,6 +38,12 @@ const encodings: readonly ((value: string) => string)[] = [
   (value) => lowerEscapes(percentEncoded(value)),
   formEncoded,
   (value) => lowerEscapes(formEncoded(value)),
+  // Only what a part of a URL must escape, and all that RFC 3986 §2.2 reserves.
+  (value) => encodeURI(value.toWellFormed()),
+  (value) => lowerEscapes(encodeURI(value.toWellFormed())),
+  userInfoEncoded,
+  strictlyEncoded,
+  (value) => lowerEscapes(strictlyEncoded(value)),
   jsonEscaped,
   (value) => jsonEscaped(jsonEscaped(value)),
   (value) => jsonEscaped(value).replaceAll('/', '\\/'),
@@ -61,6 +67,17 @@ function percentEncoded(value: string): string {
 
 function formEncoded(value: string): string {
   return new URLSearchParams([['', value]]).toString().slice(1);
+}
+
+/** As the WHATWG parser writes it into `user:password@`. */
+function userInfoEncoded(value: string): string {
+  const url = new URL('https://user@host');
+  url.password = value;
+  return url.password;
+}
+
+function strictlyEncoded(value: string): string {
+  return percentEncoded(value).replace(/[!'()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function lowerEscapes(value: string): string {

@@ -41,7 +41,10 @@ export async function openLeasesOf(runtime: Runtime, tenant: string): Promise<re
 }
 
 /** By the claim of its call, which is in the ledger before any provider is asked. */
-async function ownerOf({ store }: Runtime, { tenant, callKey }: StoredLease): Promise<LeaseOwner | undefined> {
+export async function ownerOf(
+  { store }: Pick<Runtime, 'store'>,
+  { tenant, callKey }: Pick<StoredLease, 'tenant' | 'callKey'>,
+): Promise<LeaseOwner | undefined> {
   try {
     const [claim] = await store.records(tenant, { call: callKey, kind: 'claim', limit: 1 });
     if (claim === undefined) return undefined;

@@ -13,7 +13,7 @@ import { createLedger } from '../record/ledger.ts';
 import type { CredentialProvider } from './lease.ts';
 import { residualFrom } from './lease-handle.ts';
 import { tryRevoke } from './lease-manager.ts';
-import { openLeasesOf, type OwnedLease } from './open-leases.ts';
+import { openLeasesOf, ownerOf, type LeaseOwner, type OwnedLease } from './open-leases.ts';
 import type { RotationResult, Rotations } from './rotation.ts';
 
 /** Exactly one of `agent`, `user` and `all`. */
@@ -50,7 +50,7 @@ interface Scope {
   readonly tenant: string;
   readonly target: HoldTarget;
   /** What is known of a lease may be nothing: then it is in. */
-  includes(owner: { readonly subject: string | undefined; readonly agents: readonly string[] } | undefined): boolean;
+  includes(owner: LeaseOwner | undefined): boolean;
 }
 
 const atOnce = 20;
@@ -69,14 +69,17 @@ export async function revokeAll(
   for (let from = 0; from < leases.length; from += atOnce) {
     ended.push(...(await Promise.all(leases.slice(from, from + atOnce).map((lease) => endLease(runtime, lease)))));
   }
-  const residual = sumUp([...ended.flatMap((each) => each.residual ?? []), ...(await pastResidual(runtime, scope))]);
+  const outliving = [...ended.flatMap((each) => each.residual ?? []), ...(await pastResidual(runtime, scope))];
+  const residual = sumUp(outliving);
   const records = [administration(runtime, input, 'credentials_revoked')];
   const rotated: RotationResult[] = [];
   for (const credential of rotations.credentials) {
     const touched = residual.some(({ service }) => service === credential.service);
     const theirs = input.all === true || (input.agent !== undefined && credential.agent === input.agent);
     const shared = touched && (credential.agent === undefined || input.user !== undefined);
-    if (credential.tenant !== scope.tenant || !(theirs || shared)) continue;
+    // A sub-agent's own, which is out because of a call for them.
+    const below = outliving.some(({ service, agent }) => service === credential.service && agent === credential.agent);
+    if (credential.tenant !== scope.tenant || !(theirs || shared || below)) continue;
     rotated.push(await rotations.rotate(credential, { compromised: true, records: [] }));
   }
   await runtime.store.append(scope.tenant, records);
@@ -142,6 +145,8 @@ interface Ended {
 
 interface Residual {
   readonly service: string;
+  /** Whose call it was; absent where the ledger does not say. */
+  readonly agent?: string | undefined;
   readonly leases: number;
   readonly validUntil: number;
 }
@@ -153,7 +158,7 @@ export async function endLease(runtime: Runtime, lease: OwnedLease): Promise<End
   const validUntil = handle?.validUntil ?? lease.expiresAt + (provider?.maxLifetimeMs ?? 0);
   const open = (reason: string): Ended => ({ open: { lease: id, service, reason, validUntil } });
   if (provider === undefined) return open(`provider ${lease.provider} is not configured here`);
-  if (!provider.revocable) return { residual: { service, leases: 1, validUntil } };
+  if (!provider.revocable) return { residual: { service, agent: lease.owner?.agents.at(-1), leases: 1, validUntil } };
   if (handle === undefined && !provider.findable) return open('its provider cannot find it before it is noted');
   const input = { tenant, leaseId: id, credentialId: handle?.credentialId };
   const failure =
@@ -185,11 +190,16 @@ async function pastResidual(runtime: Runtime, scope: Scope): Promise<readonly Re
   const found: Residual[] = [];
   const query = { tenant: scope.tenant, kind: 'credential', since } as const;
   for await (const record of createLedger({ store, sealer, recorder, clock }).query(query)) {
-    const { service, agent, delegation = [], subject } = record;
+    const { service, agent, delegation = [], subject, call } = record;
     if (record.event !== 'lapsed' || service === undefined) continue;
-    if (!scope.includes({ subject, agents: [...delegation, ...(agent === undefined ? [] : [agent])] })) continue;
+    // The sweeper, which closes what a crash left, knows the call alone.
+    const owner =
+      agent !== undefined || call === undefined
+        ? { subject, agents: [...delegation, ...(agent === undefined ? [] : [agent])] }
+        : await ownerOf(runtime, { tenant: scope.tenant, callKey: call });
+    if (!scope.includes(owner)) continue;
     const validUntil = residualFrom(record.detail) ?? record.time + (lasting.get(service) ?? 0);
-    if (validUntil > now) found.push({ service, leases: 1, validUntil });
+    if (validUntil > now) found.push({ service, agent: owner?.agents.at(-1), leases: 1, validUntil });
   }
   return found;
 }

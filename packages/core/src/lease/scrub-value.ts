@@ -25,12 +25,16 @@ type Text = (value: string) => string;
 /** Answers `value` itself when `text` changes nothing in it, and else a copy of what had to change. */
 export function createValueScrubber(text: Text): (value: unknown) => unknown {
   return (value) => {
-    if (typeof value === 'string') return text(value);
+    if (typeof value === 'string' || isNumeric(value)) return copy(value, text, new Map(), new Map());
     const seen = new Map<object, Seen>();
     look(value, text, seen, 0);
     if (!spreadDirt(seen)) return value;
     return copy(value, text, seen, new Map());
   };
+}
+
+function isNumeric(value: unknown): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint';
 }
 
 function isObject(value: unknown): value is object {
@@ -40,6 +44,7 @@ function isObject(value: unknown): value is object {
 /** Reads an object graph once, and marks what holds a secret. Cycles are left to {@link spreadDirt}. */
 function look(value: unknown, text: Text, seen: Map<object, Seen>, depth: number): boolean {
   if (typeof value === 'string') return text(value) !== value;
+  if (isNumeric(value)) return text(String(value)) !== String(value);
   if (!isObject(value)) return false;
   const known = seen.get(value);
   if (known !== undefined) return known.dirty;
@@ -74,6 +79,14 @@ function lookAtWhole(value: object, text: Text, found: Seen): boolean {
     if (text(decoded) !== decoded) replace(found, Buffer.from('[secret]'));
     return true;
   }
+  // A buffer that was serialised and parsed again.
+  if (Array.isArray(value) && value.length > 0 && value.every(isByte)) {
+    const written = value.join(',');
+    if (text(written) !== written) {
+      replace(found, ['[secret]']);
+      return true;
+    }
+  }
   if (
     types.isStringObject(value) ||
     types.isRegExp(value) ||
@@ -86,6 +99,10 @@ function lookAtWhole(value: object, text: Text, found: Seen): boolean {
     return true;
   }
   return false;
+}
+
+function isByte(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255;
 }
 
 function lookAtMembers(value: object, text: Text, seen: Map<object, Seen>, found: Seen, depth: number): void {
@@ -159,6 +176,7 @@ function spreadDirt(seen: ReadonlyMap<object, Seen>): boolean {
 
 function copy(value: unknown, text: Text, seen: ReadonlyMap<object, Seen>, copies: Map<object, unknown>): unknown {
   if (typeof value === 'string') return text(value);
+  if (isNumeric(value)) return text(String(value)) === String(value) ? value : text(String(value));
   const found = isObject(value) ? seen.get(value) : undefined;
   if (!isObject(value) || found === undefined || !found.dirty) return value;
   if (found.replacement !== undefined) return found.replacement;

@@ -57,6 +57,17 @@ describe('a budget', () => {
     expect(await used()).toBe(10);
   });
 
+  verifies('CRD-4', 'attack: a report beyond all bounds stops its window and not the ones after it', async () => {
+    const { budgets, state, used } = setUp();
+    const greedy = await budgets.reserve(request());
+    for (const _time of [1, 2, 3]) greedy?.spend(9_007_199_254);
+    await greedy?.settle();
+    expect(await used()).toBeGreaterThan(10);
+    expect(await budgets.reserve(request())).toBeUndefined();
+    state.now += 86_400_000;
+    expect(await budgets.reserve(request())).toBeDefined();
+  });
+
   verifies('CRD-4', 'counts what was reported, and everything where nothing was', async () => {
     const { budgets, used } = setUp();
     const [silent, modest, greedy, unused] = await Promise.all([1, 2, 3, 4].map(() => budgets.reserve(request())));

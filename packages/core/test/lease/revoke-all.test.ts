@@ -197,6 +197,35 @@ describe('revoking everything', () => {
     await held.end();
   });
 
+  verifies(
+    ['CRD-6', 'CRD-2'],
+    'attack: a credential that outlived a crash is not forgotten because the sweeper closed its lease',
+    async () => {
+      const later = Date.now() + 900_000;
+      const folder = mkdtempSync(join(tmpdir(), 'countersign-swept-'));
+      folders.push(folder);
+      const store = sqliteStore({ path: join(folder, 'store.sqlite') });
+      const lasting: Partial<FakeOptions> = {
+        revocable: false,
+        maxLifetimeMs: 900_000,
+        answer: (credential) => ({ ...credential, expiresAt: later }),
+      };
+      const crashed = world({ store, ...lasting });
+      const held = [await crashed.hold('support'), await crashed.hold('helper')];
+      const past = {
+        ...store.system,
+        openLeases: (_before: number, limit: number) => store.system.openLeases(later, limit),
+      };
+      const w = world({ store: { ...store, system: past }, ...lasting });
+      expect((await w.countersign.maintain()).closedLeases).toBe(2);
+      const { residual } = await w.countersign.credentials.revokeAll({ tenant: 'acme', agent: 'support', ...why });
+      expect(residual).toMatchObject([{ service: 'tickets', leases: 1 }]);
+      const ofBob = await w.countersign.credentials.revokeAll({ tenant: 'acme', user: 'bob', ...why });
+      expect(ofBob.residual).toEqual([]);
+      await Promise.all(held.map(({ end }) => end()));
+    },
+  );
+
   test('takes a lease whose owner the ledger does not name for theirs', async () => {
     const w = world();
     const held = await w.hold('helper');
@@ -310,6 +339,25 @@ describe('revoking everything', () => {
     const all = await w.countersign.credentials.revokeAll({ tenant: 'acme', all: true, ...why });
     expect(all.rotated.map(({ id }) => id)).toEqual(['tickets/support', 'tickets/helper', 'tickets']);
   });
+
+  verifies(
+    'CRD-6',
+    'replaces the own keys of sub-agents that may have been used for the one that is compromised',
+    async () => {
+      const rotated: unknown[] = [];
+      const w = world({
+        ...{ revocable: false, maxLifetimeMs: 900_000 },
+        rotation: {
+          credentials: ['helper', 'support'].map((agent) => ({ tenant: 'acme', service: 'tickets', agent })),
+        },
+      });
+      Object.assign(w.fake, { rotate: async (input: { agent?: string }) => void rotated.push(input.agent) });
+      const below = await w.hold('helper', 'alice', 'support');
+      await w.countersign.credentials.revokeAll({ tenant: 'acme', agent: 'support', ...why });
+      expect(new Set(rotated)).toEqual(new Set(['helper', 'support']));
+      await below.end();
+    },
+  );
 
   verifies('CRD-6', 'one lease by its id', async () => {
     const w = world();

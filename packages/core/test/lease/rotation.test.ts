@@ -229,6 +229,42 @@ describe('rotation', () => {
     expect(service.issues).toBe(1);
   });
 
+  verifies(
+    ['CRD-4', 'CRD-6'],
+    'attack: of two scopes of one agent, neither gets the key of the other from an issuer that finds keys by name',
+    async () => {
+      const scopes = [{ access: 'read' }, { access: 'admin' }];
+      const wide = { ...rotated, expiresAt: now + dayMs };
+      await sealSecretsFile(
+        secretsFile(),
+        scopes.map((scope) => ({ ...wide, scope, value: new Secret(`canary-${scope.access}-old`) })),
+      );
+      const keys = new Map<string, string>();
+      const provider = encryptedFileProvider({
+        ...{ ...secretsFile(), services: ['tickets'], onExpiring: () => undefined },
+        issuers: {
+          tickets: {
+            async issue({ rotation, scope }) {
+              const value = keys.get(rotation) ?? `canary-${String(scope?.['access'])}-new`;
+              keys.set(rotation, value);
+              return { keyId: rotation, value: new Secret(value), expiresAt: now + dayMs };
+            },
+            retire: async () => undefined,
+          },
+        },
+      });
+      for (const _attempt of [1, 2]) await provider.rotate({ ...rotated, rotation: 'r1' });
+      for (const scope of scopes) {
+        const answer = await provider.get({
+          ...{ ...rotated, leaseId: 'l', user: 'ada', run: 'r', callKey: 'k', tool: 't', capability: 'a:b' },
+          ...{ argumentsDigest: 'd', scope, ttlMs: 1000 },
+        });
+        expect('secret' in answer && answer.secret.reveal()).toBe(`canary-${scope.access}-new`);
+      }
+      expect(keys.size).toBe(2);
+    },
+  );
+
   test('leaves alone what somebody registered by hand meanwhile', async () => {
     const byHand = { ...rotated, value: new Secret('canary-by-hand'), expiresAt: now + dayMs, keyId: 'by-hand' };
     const provider = encryptedFileProvider({

@@ -28,6 +28,12 @@ const encoded: Readonly<Record<string, string>> = {
   encodeURIComponent: encodeURIComponent(value),
   'lower-case percent escapes': encodeURIComponent(value).replace(/%../g, (each) => each.toLowerCase()),
   form: new URLSearchParams({ a: value }).toString().slice(2),
+  'the password of a URL': Object.assign(new URL('https://user@host'), { password: value }).password,
+  encodeURI: encodeURI(value),
+  'RFC 3986': encodeURIComponent(value).replace(
+    /[!'()*]/g,
+    (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`,
+  ),
   JSON: JSON.stringify(value).slice(1, -1),
   'JSON in JSON': JSON.stringify(JSON.stringify(value)).slice(3, -3),
   'ASCII JSON': JSON.stringify(value).slice(1, -1).replace('ü', '\\u00fc'),
@@ -42,6 +48,19 @@ const encoded: Readonly<Record<string, string>> = {
   'a serialised buffer': JSON.stringify(bytes).replace(/^.*\[|\].*$/g, ''),
   'a printed buffer': inspect(bytes).replace(/^<Buffer |>$/g, ''),
 };
+
+describe('a value', () => {
+  verifies(
+    ['CRD-7'],
+    'loses the bytes of a buffer that was serialised and parsed again, and secrets that are numbers',
+    () => {
+      const parsed = JSON.parse(JSON.stringify({ body: Buffer.from(`x${plainValue}y`) })) as unknown;
+      expect(JSON.stringify(scrubberFor(plainValue).value(parsed))).not.toContain(Buffer.from(plainValue).join(','));
+      const ids = { pin: 1234567890, other: 1234567891, all: [1, 2, 300] };
+      expect(scrubberFor('1234567890').value(ids)).toEqual({ ...ids, pin: shown });
+    },
+  );
+});
 
 describe('a text', () => {
   for (const [name, text] of Object.entries(encoded)) {
