@@ -339,7 +339,7 @@ const list = {
     kind: 'beyond',
     status: 'partial',
     missing:
-      'approvals, audit and policy check; init, doctor, the other policy commands, agents, credentials and console are missing',
+      'approvals, audit, hold, credentials, outbox, doctor, policy check and show; init, policy test, suggest and simulate, agents and console are missing, and what opens a store opens SQLite files only',
   },
   'OPS-3': {
     must: 'A web console shows approvals, ledger and policy, by keyboard, in the dark and on a phone.',
@@ -366,7 +366,8 @@ const list = {
     must: 'A part that is down, slow or lying makes calls fail closed, in bounded time, and recovers without a restart.',
     kind: 'beyond',
     status: 'partial',
-    missing: 'store, provider, authorizer and channel faults; a collector is not there yet',
+    missing:
+      'store, provider, authorizer, notifier and collector faults; Slack, e-mail and webhook channels are missing',
   },
   'REL-4': {
     must: 'Hostile input of any kind is a clear error and executes nothing.',
