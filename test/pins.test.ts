@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest';
 import * as agents from '@countersign/openai-agents';
 import * as aiSdk from '@countersign/ai-sdk';
 import * as core from '@countersign/core';
+import * as channel from '@countersign/core/channel';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
 import * as langchain from '@countersign/langchain';
+import * as webhook from '@countersign/webhook';
 
 /**
  * What users can see. A red pin does not forbid a change: it makes it a deliberate one, with an entry in the changelog.
@@ -84,8 +86,28 @@ describe('public names', () => {
   test('of the contract suites', () =>
     expect(names(testing)).toMatchInlineSnapshot(`
     [
+      "channelContract",
       "providerContract",
       "storeContract",
+    ]
+  `));
+  test('of what channels share', () => expect(names(channel)).toMatchInlineSnapshot(`
+    [
+      "RequestRefused",
+      "isFresh",
+      "memoryReplayGuard",
+      "problemResponse",
+      "readBody",
+      "statusOfError",
+      "visible",
+      "within",
+    ]
+  `));
+  test('of the webhook channel', () => expect(names(webhook)).toMatchInlineSnapshot(`
+    [
+      "dangerouslyPostToLoopback",
+      "webhookCallback",
+      "webhookChannel",
     ]
   `));
   test('of the AI SDK adapter', () =>

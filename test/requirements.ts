@@ -143,7 +143,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'terminal, HTTP endpoint and the notifier that tells channels; Slack, e-mail, webhook and the web inbox are missing',
+      'terminal, HTTP endpoint, webhook and the notifier that tells channels; Slack, e-mail and the web inbox are missing',
   },
   'APR-4': {
     must: 'An approval yields a single-use, expiring grant for exactly one call, checked again under the current policy when it is claimed.',
