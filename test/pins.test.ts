@@ -91,7 +91,8 @@ describe('public names', () => {
       "storeContract",
     ]
   `));
-  test('of what channels share', () => expect(names(channel)).toMatchInlineSnapshot(`
+  test('of what channels share', () =>
+    expect(names(channel)).toMatchInlineSnapshot(`
     [
       "RequestRefused",
       "isFresh",
@@ -103,7 +104,8 @@ describe('public names', () => {
       "within",
     ]
   `));
-  test('of the webhook channel', () => expect(names(webhook)).toMatchInlineSnapshot(`
+  test('of the webhook channel', () =>
+    expect(names(webhook)).toMatchInlineSnapshot(`
     [
       "dangerouslyPostToLoopback",
       "webhookCallback",

@@ -16,9 +16,9 @@ export interface ApprovalSetting {
   readonly approvals: Approvals;
   readonly store: Store;
   /** Files a request of alice's, and answers what a channel knows of it. */
-  file(args?: unknown): Promise<{ readonly id: string; readonly digest: string }>;
-  state(id: string): Promise<ApprovalState | undefined>;
-  pass(ms: number): void;
+  readonly file: (args?: unknown) => Promise<{ readonly id: string; readonly digest: string }>;
+  readonly state: (id: string) => Promise<ApprovalState | undefined>;
+  readonly pass: (ms: number) => void;
 }
 
 export function approvalSetting(input: { readonly quorum?: number } = {}): ApprovalSetting {

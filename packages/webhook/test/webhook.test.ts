@@ -2,7 +2,7 @@
  * Webhooks against a real HTTP server, and decisions that come back signed.
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { channelContract } from '@countersign/core/testing';
@@ -21,7 +21,8 @@ function signature(id: string, timestamp: string, body: string, key = secret): s
 async function receiver() {
   const received: { readonly headers: IncomingHttpHeaders; readonly body: string; readonly path: string }[] = [];
   let state: 'well' | 'down' | 'hanging' | 'redirecting' = 'well';
-  const server = createServer(async (request, response) => {
+  const server = createServer();
+  server.on('request', async (request: IncomingMessage, response: ServerResponse) => {
     if (state === 'hanging') return;
     let body = '';
     for await (const chunk of request) body += String(chunk);
