@@ -4,6 +4,7 @@ import * as aiSdk from '@countersign/ai-sdk';
 import * as aws from '@countersign/aws';
 import * as console from '@countersign/console';
 import * as core from '@countersign/core';
+import * as channel from '@countersign/core/channel';
 import * as sqlite from '@countersign/core/sqlite';
 import * as testing from '@countersign/core/testing';
 import * as cloudwatch from '@countersign/cloudwatch';
@@ -16,6 +17,7 @@ import * as postgres from '@countersign/postgres';
 import * as oauth from '@countersign/oauth';
 import * as providerKit from '@countersign/core/provider-kit';
 import * as vault from '@countersign/vault';
+import * as webhook from '@countersign/webhook';
 
 /**
  * What users can see. A red pin does not forbid a change: it makes it a deliberate one, with an entry in the changelog.
@@ -139,6 +141,7 @@ describe('public names', () => {
   test('of the contract suites', () =>
     expect(names(testing)).toMatchInlineSnapshot(`
     [
+      "channelContract",
       "providerContract",
       "storeContract",
     ]
@@ -162,6 +165,27 @@ describe('public names', () => {
       "createOAuth",
       "fromAuthJs",
       "nodeListener",
+    ]
+  `));
+  test('of what channels share', () =>
+    expect(names(channel)).toMatchInlineSnapshot(`
+    [
+      "RequestRefused",
+      "isFresh",
+      "memoryReplayGuard",
+      "problemResponse",
+      "readBody",
+      "statusOfError",
+      "visible",
+      "within",
+    ]
+  `));
+  test('of the webhook channel', () =>
+    expect(names(webhook)).toMatchInlineSnapshot(`
+    [
+      "dangerouslyPostToLoopback",
+      "webhookCallback",
+      "webhookChannel",
     ]
   `));
   test('of the AI SDK adapter', () =>

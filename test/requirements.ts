@@ -143,7 +143,7 @@ const list = {
     kind: 'asked',
     status: 'partial',
     missing:
-      'terminal, HTTP endpoint, web inbox and the notifier that tells channels; Slack, e-mail and webhook are missing',
+      'terminal, HTTP endpoint, web inbox, webhook and the notifier that tells channels; Slack and e-mail are missing',
   },
   'APR-4': {
     must: 'An approval yields a single-use, expiring grant for exactly one call, checked again under the current policy when it is claimed.',

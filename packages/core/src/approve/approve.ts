@@ -92,6 +92,8 @@ export interface ApprovalNotice {
   /** Groups that may decide now. Empty: every approver of the tenant. */
   readonly groups: readonly string[];
   readonly quorum: number;
+  /** Of what was told here: a decision that carries it is refused when the arguments were edited since. */
+  readonly digest: string;
   readonly votes: readonly { readonly approver: string; readonly verdict: 'approve' | 'reject' }[];
   readonly createdAt: number;
   readonly expiresAt: number;

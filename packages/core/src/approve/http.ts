@@ -11,8 +11,10 @@
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { ApprovalState } from '../call.ts';
-import { CountersignError, type ErrorCode } from '../errors.ts';
+import { CountersignError } from '../errors.ts';
 import type { ApprovalsService } from './approvals-service.ts';
+import { statusOfError } from './problem.ts';
+import { RequestRefused } from './signed-request.ts';
 
 const maxDecisionBytes = 16_384;
 /** Edited arguments may be as long as a model's. */
@@ -20,23 +22,6 @@ const maxEditBytes = 4_194_304;
 const bodyTimeoutMs = 10_000;
 const pathForm = /^\/approvals(?:\/([^/]{1,200})(\/decision|\/arguments)?)?$/;
 const states: ReadonlySet<string> = new Set(['pending', 'approved', 'rejected', 'expired', 'cancelled']);
-
-const statusOf: Readonly<Partial<Record<ErrorCode, number>>> = {
-  ERR_APPROVER: 403,
-  ERR_APPROVAL_NOT_FOUND: 404,
-  ERR_APPROVAL_CONFLICT: 409,
-  ERR_ARGUMENTS: 422,
-  ERR_STORE: 503,
-};
-
-/** A request the client got wrong. */
-class BadRequest extends Error {
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
 
 /** A listener for `node:http`. Terminate TLS in front of it, or listen on loopback only. */
 export function approvalsHttp(service: Omit<ApprovalsService, 'as'>): RequestListener {
@@ -49,22 +34,22 @@ export function approvalsHttp(service: Omit<ApprovalsService, 'as'>): RequestLis
 
 async function answer(service: Omit<ApprovalsService, 'as'>, request: IncomingMessage): Promise<unknown> {
   const url = URL.parse(request.url ?? '/', 'http://localhost');
-  if (url === null) throw new BadRequest(400, 'the path is not valid');
+  if (url === null) throw new RequestRefused(400, 'the path is not valid');
   const path = pathForm.exec(url.pathname);
-  if (path === null) throw new BadRequest(404, 'no such resource');
+  if (path === null) throw new RequestRefused(404, 'no such resource');
   const credential = bearer(request);
   const [, id, action] = path;
   if (action !== undefined && id !== undefined) {
-    if (request.method !== 'POST') throw new BadRequest(405, 'a decision is made with POST');
+    if (request.method !== 'POST') throw new RequestRefused(405, 'a decision is made with POST');
     const body = await readObject(request, action === '/decision' ? maxDecisionBytes : maxEditBytes);
     return action === '/decision'
       ? service.decide(credential, { id: decoded(id), ...decisionOf(body) })
       : service.edit(credential, { id: decoded(id), ...editOf(body) });
   }
-  if (request.method !== 'GET' && request.method !== 'HEAD') throw new BadRequest(405, 'use GET');
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw new RequestRefused(405, 'use GET');
   if (id !== undefined) return service.show(credential, decoded(id));
   const state = url.searchParams.get('state');
-  if (state !== null && !states.has(state)) throw new BadRequest(400, 'unknown state');
+  if (state !== null && !states.has(state)) throw new RequestRefused(400, 'unknown state');
   return { approvals: await service.list(credential, state === null ? {} : { state: state as ApprovalState }) };
 }
 
@@ -72,13 +57,13 @@ function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw new BadRequest(400, 'the path is not valid');
+    throw new RequestRefused(400, 'the path is not valid');
   }
 }
 
 function bearer(request: IncomingMessage): string {
   const match = /^Bearer ([A-Za-z0-9._~+/-]{1,512}=*)$/.exec(request.headers.authorization ?? '');
-  if (match?.[1] === undefined) throw new BadRequest(401, 'present a bearer token');
+  if (match?.[1] === undefined) throw new RequestRefused(401, 'present a bearer token');
   return match[1];
 }
 
@@ -92,23 +77,23 @@ type Body = Readonly<Record<string, unknown>>;
 
 async function readObject(request: IncomingMessage, maxBytes: number): Promise<Body> {
   if (!/^application\/json\b/.test(request.headers['content-type'] ?? ''))
-    throw new BadRequest(415, 'send application/json');
+    throw new RequestRefused(415, 'send application/json');
   const body: unknown = parse(await readBody(request, maxBytes));
-  if (typeof body !== 'object' || body === null) throw new BadRequest(400, 'send a JSON object');
+  if (typeof body !== 'object' || body === null) throw new RequestRefused(400, 'send a JSON object');
   return body as Body;
 }
 
 function editOf({ arguments: text, digest }: Body): { readonly arguments: string; readonly digest: string } {
-  if (typeof text !== 'string') throw new BadRequest(400, '"arguments" must be JSON text');
-  if (typeof digest !== 'string') throw new BadRequest(400, '"digest" must be the digest that was shown');
+  if (typeof text !== 'string') throw new RequestRefused(400, '"arguments" must be JSON text');
+  if (typeof digest !== 'string') throw new RequestRefused(400, '"digest" must be the digest that was shown');
   return { arguments: text, digest };
 }
 
 function decisionOf({ verdict, digest, reason }: Body): Decision {
   if (verdict !== 'approve' && verdict !== 'reject')
-    throw new BadRequest(400, '"verdict" must be "approve" or "reject"');
-  if (typeof digest !== 'string') throw new BadRequest(400, '"digest" must be the digest that was shown');
-  if (reason !== undefined && typeof reason !== 'string') throw new BadRequest(400, '"reason" must be text');
+    throw new RequestRefused(400, '"verdict" must be "approve" or "reject"');
+  if (typeof digest !== 'string') throw new RequestRefused(400, '"digest" must be the digest that was shown');
+  if (reason !== undefined && typeof reason !== 'string') throw new RequestRefused(400, '"reason" must be text');
   return reason === undefined ? { verdict, digest } : { verdict, digest, reason };
 }
 
@@ -116,7 +101,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new BadRequest(400, 'send a JSON object');
+    throw new RequestRefused(400, 'send a JSON object');
   }
 }
 
@@ -126,7 +111,7 @@ async function readBody(request: IncomingMessage, maxBytes: number): Promise<str
   request.setTimeout(bodyTimeoutMs, () => request.destroy());
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > maxBytes) throw new BadRequest(413, `send at most ${maxBytes} bytes`);
+    if (length > maxBytes) throw new RequestRefused(413, `send at most ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -144,15 +129,9 @@ function send(response: ServerResponse, status: number, type: string, body: unkn
 /** What went wrong, without internals: an unexpected error says only that there was one. */
 function sendProblem(response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy();
-  const known = error instanceof CountersignError || error instanceof BadRequest;
-  const status =
-    error instanceof BadRequest
-      ? error.status
-      : error instanceof CountersignError
-        ? (statusOf[error.code] ?? 500)
-        : 500;
+  const status = statusOfError(error);
   if (status === 401) response.setHeader('www-authenticate', 'Bearer');
   const code = error instanceof CountersignError ? { code: error.code } : {};
-  const detail = known && status < 500 ? error.message : 'the approvals service could not answer';
+  const detail = status < 500 && error instanceof Error ? error.message : 'the approvals service could not answer';
   send(response, status, 'application/problem+json', { status, ...code, detail });
 }

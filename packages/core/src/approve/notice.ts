@@ -28,6 +28,7 @@ export async function noticeOf(sealer: Sealer, approval: StoredApproval, now: nu
     summary: key === undefined ? '[erased]' : summaryOf(argumentsOf(approval, key)),
     groups: groupsInCharge(rule, now - createdAt),
     quorum: rule.quorum,
+    digest: approval.digest,
     votes: approval.votes.map(({ approver, verdict }) => ({ approver, verdict })),
   };
 }

@@ -1,0 +1,9 @@
+/**
+ * What channels share: signed requests, and answers to them.
+ * @module
+ */
+export { isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
+export type { ReplayGuard } from './signed-request.ts';
+export { problemResponse, statusOfError } from './problem.ts';
+export { visible } from './visible.ts';
+export { within } from '../within-time.ts';
