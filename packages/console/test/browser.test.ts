@@ -1,4 +1,7 @@
 import { existsSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect } from 'vitest';
@@ -9,7 +12,11 @@ import { createWorld, type World } from './support/world.ts';
 const executablePath = '/usr/bin/chromium';
 const there = existsSync(executablePath);
 const using = part('Chromium', there, `there is no ${executablePath}: scripts/provision installs it`);
-const pictures = fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url));
+/** With `SCREENSHOTS=1` the pictures in the documentation are made anew; a run for its own sake leaves them alone. */
+const pictures =
+  process.env['SCREENSHOTS'] === '1'
+    ? fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url))
+    : `${mkdtempSync(join(tmpdir(), 'countersign-screenshots-'))}/`;
 
 let browser: Browser | undefined;
 let world: World;
