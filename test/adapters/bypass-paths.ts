@@ -209,7 +209,7 @@ export const bypassPaths: readonly BypassPath[] = [
     framework: 'langchain',
     path: 'a state or checkpoint that was changed, or is resumed again',
     outcome: 'gated',
-    test: ['resume.test.ts', 'arguments replaced in the state after a person saw them need another approval'],
+    test: ['resume.test.ts', 'arguments replaced in the state after a person saw them do not run, and nobody is asked'],
   },
   {
     framework: 'langchain',
