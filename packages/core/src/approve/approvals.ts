@@ -24,7 +24,10 @@ export interface CreateApprovalsOptions {
   readonly approvers: ApproverDirectory;
   /** The key that seals arguments and reasons: the same as the agents'. */
   readonly audit: { readonly key: KeyObject | Uint8Array; readonly meterProvider?: MeterProvider };
-  /** The agents' policy. It decides on arguments that an approver edits; without it nothing can be edited. */
+  /**
+   * The agents' policy. It decides on arguments that an approver edits, and says what a channel must not
+   * show; without it nothing can be edited, and channels see what its `redact` entries hide.
+   */
   readonly policy?: Authorizer;
   readonly now?: () => number;
 }
@@ -51,6 +54,7 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     recorder: createRecorder({ clock }),
     metrics: createMetrics(options.audit.meterProvider),
   });
-  const notifier = (channels: NotifierOptions): Notifier => createNotifier({ store, sealer, clock }, channels);
+  const parts = { store, sealer, clock, policy: options.policy };
+  const notifier = (channels: NotifierOptions): Notifier => createNotifier(parts, channels);
   return { ...service, publicKey: signer.publicKey, notifier };
 }

@@ -14,6 +14,7 @@ import { reasonContext, viewApproval, viewUnreadable } from './approval-view.ts'
 import type { ApprovalsServiceOptions } from './approvals-service.ts';
 import type { ApprovalView, Approver } from './approve.ts';
 import { editArguments } from './edit-arguments.ts';
+import { samePerson } from './votes.ts';
 
 export interface DecideInput {
   readonly id: string;
@@ -76,7 +77,7 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
   async function openForAction({ id, digest }: { readonly id: string; readonly digest: string }): Promise<Opened> {
     const approval = await find(id);
     const { view, key } = await open(approval);
-    if (view.requester === approver.id) throw ownRequest();
+    if (samePerson(view.requester, approver.id)) throw ownRequest();
     if (view.digest !== digest) throw digestMismatch();
     const rule = parseApprovalRule(approval.rule);
     const now = clock.now();
@@ -121,6 +122,7 @@ async function decide({ options, approver, subject, openForAction }: Acts, input
   if (verdict !== 'approve' && verdict !== 'reject') throw new ApproverError('a verdict is approve or reject');
   const { approval, key, rule } = await openForAction(input);
   if (rule.reasonRequired && (reason ?? '').trim() === '') throw new ApprovalConflict('a reason is required');
+  if (approval.votes.some((vote) => samePerson(vote.approver, approver.id))) throw alreadyVoted();
   const vote = signVote(options, approval, approver, input, key);
   const event = { ...approvalEvent(approval, 'voted'), ...voterOf(approver, reason) };
   const result = await options.store.vote({
@@ -158,6 +160,10 @@ async function edit({ options, approver, subject, openForAction }: Acts, request
 
 function ownRequest(): ApproverError {
   return new ApproverError('the requester of a call cannot decide on it');
+}
+
+function alreadyVoted(): ApprovalConflict {
+  return new ApprovalConflict('somebody has voted on it: this approver before, or anybody before an edit');
 }
 
 function digestMismatch(): ApprovalConflict {
@@ -201,7 +207,7 @@ function accepted(result: VoteResult | EditResult, approval: StoredApproval): St
     case 'requester':
       throw ownRequest();
     case 'already_voted':
-      throw new ApprovalConflict('somebody has voted on it: this approver before, or anybody before an edit');
+      throw alreadyVoted();
     case 'digest_mismatch':
       throw digestMismatch();
     case 'expired':

@@ -10,7 +10,10 @@ import type { GateContext } from '../gate-context.ts';
 import { digestArguments } from '../execute/digest.ts';
 import { denied } from '../stop.ts';
 import type { StoredApproval } from '../store/store.ts';
+import { within } from '../within-time.ts';
 import { argumentsOf } from './approval-view.ts';
+
+const validateTimeoutMs = 5_000;
 
 /**
  * It keeps its key, which says where it stands in the run; what it would run with is under the approval's digest.
@@ -29,7 +32,7 @@ export async function editedCall(
   const refuse = (detail: string) => denied('arguments_invalid', { callKey: call.facts.key, detail });
   if (validate === undefined) throw refuse('an approver edited the arguments, and nothing here can check them');
   try {
-    await validate(edited.copy());
+    await within(Promise.resolve(validate(edited.copy())), validateTimeoutMs);
   } catch (error) {
     throw refuse(`the arguments that an approver edited do not fit the tool: ${describeError(error)}`);
   }

@@ -2,17 +2,25 @@
  * What a channel may show of a request.
  * @module
  */
+import { ask } from '../authorize/ask.ts';
+import type { Authorizer } from '../authorize/authorize.ts';
 import { restoreArguments, prepareArguments } from '../execute/arguments.ts';
 import { redactArguments } from '../record/redact.ts';
-import type { Sealer } from '../record/sealing.ts';
+import type { Sealer, SubjectKey } from '../record/sealing.ts';
 import type { StoredApproval } from '../store/store.ts';
 import { groupsInCharge, parseApprovalRule } from './approval-rule.ts';
 import { argumentsOf } from './approval-view.ts';
 import type { ApprovalNotice } from './approve.ts';
 import { visible } from './visible.ts';
 
+const policyTimeoutMs = 1_000;
+
 /** Of a user who was erased, nothing personal is left to show. */
-export async function noticeOf(sealer: Sealer, approval: StoredApproval, now: number): Promise<ApprovalNotice> {
+export async function noticeOf(
+  { sealer, policy }: { readonly sealer: Sealer; readonly policy: Authorizer | undefined },
+  approval: StoredApproval,
+  now: number,
+): Promise<ApprovalNotice> {
   const { call, id, mode, capability, risk, createdAt, expiresAt } = approval;
   const rule = parseApprovalRule(approval.rule);
   const key = await sealer.bySubject(call.tenant, call.subject);
@@ -25,7 +33,7 @@ export async function noticeOf(sealer: Sealer, approval: StoredApproval, now: nu
     source: call.tool.source,
     agent: call.agent,
     requester: key?.user ?? '[erased]',
-    summary: key === undefined ? '[erased]' : summaryOf(argumentsOf(approval, key)),
+    summary: key === undefined ? '[erased]' : await summaryOf(policy, approval, key),
     groups: groupsInCharge(rule, now - createdAt),
     quorum: rule.quorum,
     digest: approval.digest,
@@ -33,7 +41,13 @@ export async function noticeOf(sealer: Sealer, approval: StoredApproval, now: nu
   };
 }
 
-function summaryOf(canonical: string): string {
-  const { view } = prepareArguments(restoreArguments(canonical));
-  return visible(JSON.stringify(redactArguments(view)));
+/** Without a policy only what looks like a secret is hidden; with one that does not know the tool any more, everything is. */
+async function summaryOf(policy: Authorizer | undefined, approval: StoredApproval, key: SubjectKey): Promise<string> {
+  const { view } = prepareArguments(restoreArguments(argumentsOf(approval, key)));
+  if (policy === undefined) return visible(JSON.stringify(redactArguments(view)));
+  const { tenant, agent, delegation, tool } = approval.call;
+  const asked = { authorizer: policy, users: undefined, timeoutMs: policyTimeoutMs };
+  const { rule } = await ask(asked, { tenant, user: key.user, agent, delegation }, tool, view);
+  if (rule === undefined) return '[redacted]';
+  return visible(JSON.stringify(redactArguments(view, { rules: rule.redact, digest: key.digest })));
 }

@@ -7,6 +7,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Authorizer } from '../authorize/authorize.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Clock } from '../record/clock.ts';
 import type { Sealer } from '../record/sealing.ts';
@@ -44,6 +45,8 @@ interface NotifierParts {
   readonly store: Store;
   readonly sealer: Sealer;
   readonly clock: Clock;
+  /** Says what of a tool's arguments is hidden. */
+  readonly policy: Authorizer | undefined;
 }
 
 /** What a channel was told of one request. */
@@ -144,7 +147,7 @@ interface Place {
 
 /** Sends one message if one is due, and writes down what became of it. */
 async function tell(
-  { store, sealer, clock }: NotifierParts,
+  { store, sealer, clock, policy }: NotifierParts,
   options: NotifierOptions,
   channel: ApprovalChannel,
   { tenant, id, entry }: Place,
@@ -165,7 +168,7 @@ async function tell(
   const due = open ? level > known.level && isWithinHours(rule.hours, now) : entry !== undefined;
   if (!due) return 'nothing';
   try {
-    const notice = await noticeOf(sealer, approval, now);
+    const notice = await noticeOf({ sealer, policy }, approval, now);
     const message = async (): Promise<string | undefined> => {
       if (open) return channel.opened(notice, known.reference);
       await channel.closed(notice, known.reference);

@@ -50,6 +50,11 @@ export function createVoteSigner(key: KeyObject | Uint8Array): VoteSigner {
   };
 }
 
+/** Ids of one person: directories that sign people in commonly ignore the case of their letters. */
+export function samePerson(left: string, right: string): boolean {
+  return left.toLowerCase() === right.toLowerCase();
+}
+
 export interface VoteVerifier {
   /** Whether the votes of an approval, counted by their signatures alone, approve it for this tenant and requester. */
   approves(approval: StoredApproval, requester: { readonly tenant: string; readonly user: string }): boolean;
@@ -65,8 +70,9 @@ export function createVoteVerifier(keys: readonly (string | KeyObject)[]): VoteV
   return {
     approves(approval, { tenant, user }) {
       const mine = approval.votes.filter((vote) => vote.approval === approval.id && vote.tenant === tenant);
-      const valid = mine.filter((vote) => vote.approver !== user && signed(vote, approval.digest));
-      const agreed = new Set(valid.filter((vote) => vote.verdict === 'approve').map((vote) => vote.approver));
+      const valid = mine.filter((vote) => !samePerson(vote.approver, user) && signed(vote, approval.digest));
+      const approving = valid.filter((vote) => vote.verdict === 'approve');
+      const agreed = new Set(approving.map((vote) => vote.approver.toLowerCase()));
       // The rule stands under the digest that was signed, so that nobody can lower the quorum afterwards.
       const { quorum } = parseApprovalRule(approval.rule);
       return quorum >= 1 && agreed.size >= quorum && !valid.some((vote) => vote.verdict === 'reject');

@@ -102,6 +102,14 @@ describe('quorum', () => {
     expect(runs).toHaveLength(1);
   });
 
+  verifies('APR-6', 'a name in other letters is the same person', async () => {
+    const { decide, f, id } = await filed({ quorum: 2 });
+    await expect(decide('ALICE', [])).rejects.toMatchObject({ code: 'ERR_APPROVER' });
+    await decide('carol', []);
+    await expect(decide('Carol', [])).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
+    expect((await f.store.approval('acme', id))?.state).toBe('pending');
+  });
+
   verifies('APR-6', 'one rejection rejects, also after somebody agreed', async () => {
     const { decide, run, runs } = await filed({ quorum: 2 });
     await decide('carol', []);

@@ -139,6 +139,20 @@ verifies('APR-7', 'edited arguments that do not fit the tool, or that nothing ca
   expect(runs).toEqual([]);
 });
 
+verifies(
+  'APR-7',
+  'a check of edited arguments that hangs denies in bounded time',
+  async () => {
+    const { f, id, runs, resume, edit } = await filed({ amount: 1 }, { tool: 'note' });
+    await edit('{"amount": 2}');
+    await f.decide(id, 'approve');
+    const hanging = { validate: () => new Promise<never>(() => undefined) };
+    expect(await resume(hanging as never)).toMatchObject({ status: 'denied', reason: 'arguments_invalid' });
+    expect(runs).toEqual([]);
+  },
+  20_000,
+);
+
 verifies('APR-7', 'arguments that somebody swaps in the store after the vote do not run', async () => {
   const path = join(mkdtempSync(join(tmpdir(), 'countersign-edits-')), 's.sqlite');
   const { f, id, runs, resume, edit } = await filed({ amount: 40 }, { store: sqliteStore({ path }) });

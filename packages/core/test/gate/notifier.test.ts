@@ -99,6 +99,15 @@ verifies('APR-12', 'a notice holds no secret, and nothing that hides', async () 
   expect(notice).toMatchObject({ tool: 'deploy', requester: 'alice', risk: 'high', quorum: 1, groups: [] });
 });
 
+verifies('APR-12', 'a notice does not show what the policy hides', async () => {
+  const deploy = { capability: 'deploy:staging:create', risk: 'high', redact: { hide: ['/iban'] } } as const;
+  const { file, notifier } = setting({ policy: { ...document, tools: { ...document.tools, deploy } } });
+  const chat = channel('chat');
+  await file({ iban: 'DE02120300000000202051', to: 'bob' });
+  await notifier([chat]).tick();
+  expect(chat.heard[0]?.notice.summary).toBe('{"iban":"[redacted]","to":"bob"}');
+});
+
 describe('a channel that is not well', () => {
   verifies(
     'APR-2',

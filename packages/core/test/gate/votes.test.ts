@@ -36,6 +36,16 @@ verifies('APR-6', 'as many different people must have signed as the quorum says'
   }
 });
 
+verifies(
+  'APR-6',
+  'a name in other letters is the same person: neither a second vote nor another than the requester',
+  () => {
+    const twice = [vote(), vote({ approver: 'Carol' })];
+    expect(verifier.approves(approval(twice, 2), requester)).toBe(false);
+    expect(verifier.approves(approval([vote({ approver: 'ALICE' })]), requester)).toBe(false);
+  },
+);
+
 describe('nothing else approves', () => {
   const cases: readonly [string, readonly Vote[]][] = [
     ['no vote', []],
