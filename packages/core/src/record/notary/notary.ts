@@ -132,11 +132,7 @@ async function logBefore(
 }
 
 /** What stands at this place was never signed: left over by a notary that died, or put there by somebody else. */
-async function keepSegment(
-  { store, tenant, now }: OpenLog,
-  version: string,
-  segment: SealedSegment,
-): Promise<void> {
+async function keepSegment({ store, tenant, now }: OpenLog, version: string, segment: SealedSegment): Promise<void> {
   const id = segmentId(segment.index);
   const stale = await store.entry(tenant, 'segment', id);
   // In this order: whoever begins after this look writes the segment after it, before signing, and one of us sees that.
