@@ -64,12 +64,18 @@ function seqOf({ tenant, id, value }: StoredEntry): number {
 
 /**
  * The newest record of a chain that every receiver of the tenant has; `Infinity` where there is no receiver. Older
- * ones may be pruned. A receiver that has not seen this chain yet has none of it.
+ * ones may be pruned. A receiver that has not seen this chain yet has none of it, nor has one whose cursor is ahead.
  */
-export async function deliveredThrough(store: Entries, tenant: string, writer: string): Promise<number> {
+export async function deliveredThrough(
+  store: Pick<Store, 'entries' | 'heads'>,
+  tenant: string,
+  writer: string,
+): Promise<number> {
   let through = Number.POSITIVE_INFINITY;
-  for (const cursors of (await readCursors(store, tenant)).values())
-    through = Math.min(through, cursors.get(writer)?.seq ?? 0);
+  const bySink = await readCursors(store, tenant);
+  // Read after the cursors, so that none is ahead of it only because the chain grew.
+  const head = (await store.heads(tenant)).find((each) => each.writer === writer)?.seq ?? 0;
+  for (const cursors of bySink.values()) through = Math.min(through, head - behind(cursors.get(writer), head));
   return through;
 }
 

@@ -3,7 +3,8 @@
  *
  * A request that is refused as a whole is sent again in halves, down to the records that are the cause. Those are set
  * aside, so that one record cannot hold up the others; but only where the same receiver took another record of the
- * batch, or named them itself: a receiver that refuses everything is taken for a broken one, and nothing is set aside.
+ * batch, named them itself, or took records of other chains (`proven`): a receiver that refuses everything is taken for
+ * a broken one, and nothing is set aside.
  * @module
  */
 import { describeError } from '../describe-error.ts';
@@ -15,17 +16,28 @@ export interface BatchResult {
   readonly done: number;
   readonly refused: readonly RefusedRecord[];
   /** Set when the receiver has to be left alone for a while. */
-  readonly later: { readonly reason: string; readonly afterMs: number } | undefined;
+  readonly later: Later | undefined;
+}
+
+export interface Later {
+  readonly reason: string;
+  readonly afterMs: number;
+  /** It answered, and took none of these records: it may well take those of others. */
+  readonly refusesAll?: true;
 }
 
 /** So many refusals of single records, and nothing accepted: the receiver is the cause. */
 const enoughRefusals = 8;
-const refusesAll = 'the receiver refuses every record: ';
+const refusesEvery = 'the receiver refuses every record: ';
 
 export async function deliverBatch(
   sink: RecordSink,
   records: readonly OutgoingRecord[],
-  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  {
+    timeoutMs,
+    signal,
+    proven = false,
+  }: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly proven?: boolean },
 ): Promise<BatchResult> {
   const parts = [records];
   const refused: RefusedRecord[] = [];
@@ -36,6 +48,10 @@ export async function deliverBatch(
     ...(works ? { done, refused } : { done: 0, refused: [] }),
     later: { reason, afterMs },
   });
+  const refusesAll = (reason: string): BatchResult =>
+    proven
+      ? { done, refused, later: undefined }
+      : { done: 0, refused: [], later: { reason: `${refusesEvery}${reason}`, afterMs: 0, refusesAll: true } };
 
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     const answer = await attempt(sink, part, timeoutMs, signal);
@@ -56,7 +72,7 @@ export async function deliverBatch(
         }
         refused.push({ seq: only.seq, reason: answer.reason });
         done += 1;
-        if (!works && refused.length >= enoughRefusals) return stopped(`${refusesAll}${answer.reason}`);
+        if (!works && refused.length >= enoughRefusals) return refusesAll(answer.reason);
         break;
       }
       default:
@@ -65,7 +81,7 @@ export async function deliverBatch(
         return stopped(answer.reason, answer.afterMs);
     }
   }
-  if (!works && refused.length > 0) return stopped(`${refusesAll}${refused[0]?.reason ?? ''}`);
+  if (!works && refused.length > 0) return refusesAll(refused[0]?.reason ?? '');
   return { done, refused, later: undefined };
 }
 

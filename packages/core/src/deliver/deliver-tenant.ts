@@ -22,6 +22,8 @@ export interface TenantWork {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly now: () => number;
+  /** The receiver took records of others just now: what it refuses here is the fault of the record. */
+  readonly proven: boolean;
 }
 
 export interface Worked {
@@ -29,6 +31,8 @@ export interface Worked {
   refused: number;
   readonly problems: string[];
   later: BatchResult['later'];
+  /** A chain of which the receiver refuses everything. It holds up no other. */
+  stuck: boolean;
 }
 
 /** Records younger than this may still be missing because another process is about to write them, in milliseconds. */
@@ -38,7 +42,7 @@ const maxBatches = 200;
 
 export async function deliverTenant(work: TenantWork): Promise<Worked> {
   const { store, sink, tenant, signal } = work;
-  const worked: Worked = { delivered: 0, refused: 0, problems: [], later: undefined };
+  const worked: Worked = { delivered: 0, refused: 0, problems: [], later: undefined, stuck: false };
   const heads = await store.heads(tenant);
   const cursors = (await readCursors(store, tenant)).get(sink.name);
   let batches = 0;
@@ -85,7 +89,8 @@ async function deliverNext(
   const records = contiguous(page, cursor.seq, now(), worked);
   if (records.length === 0) return undefined;
   const { done, refused, later } = await deliverBatch(sink, await work.outgoing(tenant, records), work);
-  worked.later = later;
+  if (later?.refusesAll === true) worked.stuck = true;
+  else worked.later = later;
   if (later !== undefined) worked.problems.push(later.reason);
   const last = records[done - 1];
   if (last === undefined) return undefined;
@@ -105,6 +110,8 @@ async function deliverNext(
   if (version === undefined) return undefined;
   worked.delivered += done - refused.length;
   worked.refused += refused.length;
+  // Should it have broken since it was proven, then this is all that is set aside before it is asked about others again.
+  if (work.proven && refused.length === done) return undefined;
   return { seq: last.seq, version };
 }
 

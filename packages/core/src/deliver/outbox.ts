@@ -15,7 +15,7 @@ import { createMetrics } from '../record/metrics.ts';
 import { takeLock } from '../store/lock.ts';
 import type { Store } from '../store/store.ts';
 import { requireSinkName, undelivered } from './cursor.ts';
-import { deliverTenant } from './deliver-tenant.ts';
+import { deliverTenant, type TenantWork, type Worked } from './deliver-tenant.ts';
 import { disclosedOutgoing, sealedOutgoing } from './outgoing.ts';
 import type { RecordSink } from './sink.ts';
 
@@ -76,7 +76,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
   if (!(lockMs > timeoutMs)) throw new ConfigurationError('`lockMs` must be more than `timeoutMs`');
   const outgoing = options.disclose === undefined ? sealedOutgoing : disclosedOutgoing(store, options.disclose.key);
   const metrics = createMetrics(options.meterProvider);
-  const attributes = { [own.sink]: sink.name };
 
   async function tick(signal = new AbortController().signal): Promise<OutboxReport> {
     const sum = { delivered: 0, refused: 0, backlog: 0, busy: 0 };
@@ -88,12 +87,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
       return [];
     });
 
-    for (const tenant of tenants) {
+    async function visit(tenant: string, proven: boolean): Promise<boolean> {
       try {
         const waiting = await backlogOf(tenant);
         // A receiver that is down for one tenant is down for all: then only the backlog is counted.
         const goOn = waiting > 0 && retryAfterMs === undefined && !signal.aborted;
-        const worked = goOn ? await work(tenant, signal) : undefined;
+        const worked = goOn ? await work(tenant, signal, proven) : undefined;
         if (worked === 'busy') sum.busy += 1;
         else if (worked !== undefined) {
           sum.delivered += worked.delivered;
@@ -101,33 +100,62 @@ export function createOutbox(options: OutboxOptions): Outbox {
           problems.push(...worked.problems.map((problem) => `tenant ${tenant}: ${problem}`));
           retryAfterMs = worked.later?.afterMs;
         }
+        const stuck = worked !== undefined && worked !== 'busy' && worked.stuck;
+        if (stuck && !proven) return true;
         sum.backlog += worked === undefined ? waiting : await backlogOf(tenant);
       } catch (error) {
         note(`tenant ${tenant}`, error);
       }
+      return false;
     }
-    metrics.record('outboxDelivered', sum.delivered, attributes);
-    metrics.record('outboxRefused', sum.refused, attributes);
-    metrics.record('outboxBacklog', sum.backlog, attributes);
-    metrics.record('outboxFailures', retryAfterMs === undefined ? 0 : 1, attributes);
+
+    const stuck: string[] = [];
+    for (const tenant of tenants) if (await visit(tenant, false)) stuck.push(tenant);
+    // Refused records hold up their chain until the same receiver took others: only then they are the cause.
+    const proven = sum.delivered > 0;
+    for (const tenant of stuck) {
+      if (proven) await visit(tenant, true);
+      else sum.backlog += await backlogOf(tenant).catch(() => 0);
+    }
+    if (stuck.length > 0 && !proven) retryAfterMs ??= 0;
+    measure(metrics, { ...sum, failures: retryAfterMs === undefined ? 0 : 1 }, sink.name);
     return { ...sum, problems, retryAfterMs };
   }
 
   const backlogOf = async (tenant: string): Promise<number> =>
     (await undelivered(store, tenant, [sink.name])).get(sink.name) ?? 0;
 
-  async function work(tenant: string, signal: AbortSignal) {
-    const lock = await takeLock(store, { tenant, id: `outbox/${sink.name}`, ttlMs: lockMs, now });
-    if (lock === undefined) return 'busy';
-    try {
-      return await deliverTenant({ store, sink, tenant, outgoing, lock, lockMs, timeoutMs, signal, now });
-    } finally {
-      // What is not given back ends by itself.
-      await lock.release().catch(() => undefined);
-    }
-  }
+  const work = (tenant: string, signal: AbortSignal, proven: boolean) =>
+    workLocked({ store, sink, tenant, outgoing, lockMs, timeoutMs, signal, now, proven });
 
   return { tick, start: (signal, startOptions) => tickUntil(signal, tick, startOptions) };
+}
+
+async function workLocked(work: Omit<TenantWork, 'lock'>): Promise<Worked | 'busy'> {
+  const { store, sink, tenant, lockMs, now } = work;
+  const lock = await takeLock(store, { tenant, id: `outbox/${sink.name}`, ttlMs: lockMs, now });
+  if (lock === undefined) return 'busy';
+  try {
+    return await deliverTenant({ ...work, lock });
+  } finally {
+    // What is not given back ends by itself.
+    await lock.release().catch(() => undefined);
+  }
+}
+
+interface Measured {
+  readonly delivered: number;
+  readonly refused: number;
+  readonly backlog: number;
+  readonly failures: number;
+}
+
+function measure(metrics: ReturnType<typeof createMetrics>, sum: Measured, sink: string): void {
+  const attributes = { [own.sink]: sink };
+  metrics.record('outboxDelivered', sum.delivered, attributes);
+  metrics.record('outboxRefused', sum.refused, attributes);
+  metrics.record('outboxBacklog', sum.backlog, attributes);
+  metrics.record('outboxFailures', sum.failures, attributes);
 }
 
 async function tickUntil(

@@ -174,6 +174,23 @@ describe('the outbox', () => {
     expect(await outbox().tick()).toMatchObject({ delivered: 2, refused: 1, backlog: 0 });
   });
 
+  for (const poisoned of [1, 12]) {
+    verifies('AUD-5', `${poisoned} poisoned records of one tenant stop no other, and not their own chain`, async () => {
+      await append(poisoned, 'acme');
+      await append(3, 'globex');
+      sink.answer = ([first]) => (first?.tenant === 'acme' ? { status: 'refused', reason: 'poison' } : undefined);
+      const ticks = outbox();
+      const first = await ticks.tick();
+      expect(first).toMatchObject({ delivered: 3, retryAfterMs: undefined });
+      for (let tick = 0; tick < 2; tick += 1) {
+        await append(1, 'globex');
+        await ticks.tick();
+      }
+      expect(await cursorOf()).toBe(`{"seq":${poisoned}}`);
+      expect(sink.taken.size).toBe(5);
+    });
+  }
+
   verifies('AUD-5', 'only one works on a tenant at a time; a dead one loses its place', async () => {
     await append(5);
     let release = (): void => undefined;
@@ -392,3 +409,9 @@ verifies(
     expect(await deliveredThrough(store, 'acme', 'w_unseen')).toBe(0);
   },
 );
+
+verifies(['AUD-5', 'AUD-6'], 'a cursor put ahead of its chain lets nothing be pruned', async () => {
+  await append(10);
+  await setCursor('{"seq":99}');
+  expect(await deliveredThrough(store, 'acme', store.writer)).toBe(0);
+});

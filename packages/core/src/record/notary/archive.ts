@@ -53,7 +53,7 @@ export async function* archiveSegments(input: ArchiveInput): AsyncGenerator<Arch
     const digest = digestOf(contents);
     const name = archiveName(segment);
     await write(name, contents);
-    await replaceEntry(input, { ...segment, archived: digest }, draft('segment_archived', describe(segment, digest)));
+    await markArchived(input, segment, digest, draft('segment_archived', describe(segment, digest)));
     yield { index: head.index, name, records: records.length, digest };
   }
 }
@@ -70,15 +70,19 @@ function archiveName({ tenant, index }: Pick<SegmentHead, 'tenant' | 'index'>): 
   return `${tenant}-${segmentId(index)}.jsonl`;
 }
 
-async function replaceEntry(
+/** Only in place of what was read: somebody else may have archived and pruned it meanwhile, and their mark must stay. */
+async function markArchived(
   { store, tenant, now }: ArchiveInput,
   segment: SealedSegment,
+  digest: string,
   record: RecordDraft,
 ): Promise<void> {
   const id = segmentId(segment.index);
-  const expected = (await store.entry(tenant, 'segment', id))?.version;
-  const put = { tenant, kind: 'segment', id, expected, value: formatSegment(segment) } as const;
-  if ((await store.putEntry({ ...put, now: now(), records: [record] })) === undefined) {
+  const stored = await store.entry(tenant, 'segment', id);
+  const value = formatSegment({ ...segment, archived: digest });
+  const put = { tenant, kind: 'segment', id, expected: stored?.version, value, now: now(), records: [record] } as const;
+  const same = stored?.value === formatSegment(segment);
+  if (!same || (await store.putEntry(put)) === undefined) {
     throw new LedgerError(`segment ${segment.index} was changed meanwhile: archive again`);
   }
 }

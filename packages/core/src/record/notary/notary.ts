@@ -71,7 +71,7 @@ export function createNotary({ store, signer, witness, segmentRecords = 1024, no
     const size = segments.length;
     let records = 0;
     for await (const segment of unsealedSegments({ store, tenant, known: [...segments], segmentRecords })) {
-      await keepSegment(log, segment);
+      await keepSegment(log, begun.version, segment);
       segments.push(headOf(segment));
       records += segment.hashes.length;
     }
@@ -132,9 +132,11 @@ async function logBefore(
 }
 
 /** What stands at this place was never signed: left over by a notary that died, or put there by somebody else. */
-async function keepSegment({ store, tenant, now }: OpenLog, segment: SealedSegment): Promise<void> {
+async function keepSegment({ store, tenant, now }: OpenLog, version: string, segment: SealedSegment): Promise<void> {
   const id = segmentId(segment.index);
   const stale = await store.entry(tenant, 'segment', id);
+  // In this order: whoever begins after this look writes the segment after it, before signing, and one of us sees that.
+  if ((await storedCheckpoint(store, tenant))?.version !== version) throw interrupted(tenant);
   const put = { tenant, kind: 'segment', id, expected: stale?.version, value: formatSegment(segment) } as const;
   if ((await store.putEntry({ ...put, now: now(), records: [] })) === undefined) throw interrupted(tenant);
 }

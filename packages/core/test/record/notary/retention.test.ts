@@ -211,3 +211,21 @@ test('an empty or unsealed ledger exports and prunes nothing', async () => {
     expect(await createNotary({ store, signer }).seal('nobody')).toMatchObject({ records: 0, note: undefined });
   });
 });
+
+verifies('AUD-6', 'a late archiver writes over no mark that records were pruned', async () => {
+  let other: Promise<unknown> | undefined;
+  const slow: ArchivePlace = {
+    ...place,
+    async write(name, contents) {
+      other ??= archive().then(() => prune());
+      await other;
+      await place.write(name, contents);
+    },
+  };
+  const late = ledger.open(async (store) => {
+    const request = { tenant, by: 'olga', verifier: signer, place: slow };
+    for await (const _ of openLedger({ store, key: masterKey }).archive(request));
+  });
+  await expect(late).rejects.toThrow(/changed meanwhile/);
+  expect((await ledger.verify()).problems).toEqual([]);
+});

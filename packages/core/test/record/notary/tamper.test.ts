@@ -251,6 +251,25 @@ describe('the notary signs nothing', () => {
     expect(found(await ledger.verify())).toEqual([]);
   });
 
+  verifies('AUD-4', 'and writes over no segment that another notary signed meanwhile', async () => {
+    await ledger.append(3);
+    await ledger.open(async (store) => {
+      let other: Promise<unknown> | undefined;
+      const slow = {
+        ...store,
+        async records(...args: Parameters<typeof store.records>) {
+          const read = await store.records(...args);
+          other ??= createNotary({ store, signer, witness: ledger.witness, segmentRecords: 4 }).seal(tenant);
+          await other;
+          return read;
+        },
+      };
+      const late = createNotary({ store: slow, signer, witness: ledger.witness, segmentRecords: 2 });
+      await expect(late.seal(tenant)).rejects.toThrow(/another notary/);
+    });
+    expect(found(await ledger.verify())).toEqual([]);
+  });
+
   test('and goes on where one died between segments and checkpoint', async () => {
     await ledger.append(6);
     await ledger.open(async (store) => {
