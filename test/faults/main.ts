@@ -17,12 +17,13 @@ const { values } = parseArgs({
 });
 if (values.store !== 'sqlite' && values.store !== 'postgres') throw new Error('--store is sqlite or postgres');
 const store: StoreName = values.store;
-const seed = Number(values.seed);
+const [seed, faults, workers] = [values.seed, values.faults, values.workers].map(Number) as [number, number, number];
+if (![seed, faults, workers].every((value) => Number.isSafeInteger(value)) || faults < 1 || workers < 1) {
+  throw new Error('--seed, --faults and --workers are whole numbers, the latter two at least 1');
+}
 process.stdout.write(`store ${store}, ${values.faults} faults, ${values.workers} workers, seed ${seed}\n`);
 const result = await runFaults({
-  ...{ store, seed },
-  faults: Number(values.faults),
-  workers: Number(values.workers),
+  ...{ store, seed, faults, workers },
   onFault: (number, name) => {
     if (number % 50 === 0) process.stdout.write(`${number} ${name}\n`);
   },

@@ -80,7 +80,8 @@ export const tenantTables: Readonly<Record<string, readonly Role[]>> = {
   entries: ['maintenance', 'reader'],
 };
 
-const agentKinds: readonly EntryKind[] = ['cursor', 'consent', 'token', 'credential', 'lock', 'budget', 'notice'];
+// Not `cursor`: an agent could say of its own records that they were delivered.
+const agentKinds: readonly EntryKind[] = ['consent', 'token', 'credential', 'lock', 'budget', 'notice'];
 
 interface EntryRights {
   readonly insert: readonly EntryKind[];
@@ -99,7 +100,7 @@ const both = (kinds: readonly EntryKind[]): EntryRights => ({ insert: kinds, cha
 export const entryKinds: Readonly<Record<Exclude<Role, 'reader'>, EntryRights>> = {
   runtime: agentEntries,
   worker: agentEntries,
-  approver: both(['hold', 'cursor', 'lock', 'notice', 'consent', 'token']),
+  approver: both(['hold', 'lock', 'notice', 'consent', 'token']),
   sealer: both(['checkpoint', 'cursor', 'lock']),
-  maintenance: both([...agentKinds, 'hold', 'segment']),
+  maintenance: both([...agentKinds, 'cursor', 'hold', 'segment']),
 };

@@ -88,6 +88,8 @@ CREATE TABLE countersign.records_default PARTITION OF countersign.records DEFAUL
 `;
 
 /** A function that runs with the rights of the owner. What it may be given is fixed by its parameters. */
+/** Whoever calls it cannot put operators of their own in the place of PostgreSQL's. */
+const asCaller = 'LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp';
 const asOwner = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp';
 
 export const triggers: string = `
@@ -117,7 +119,7 @@ END $$;
 CREATE TRIGGER records_extend_chains AFTER INSERT ON countersign.records
   REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION countersign.extend_chains();
 
-CREATE FUNCTION countersign.keep_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION countersign.keep_ended() RETURNS trigger ${asCaller} AS $$
 BEGIN
   IF old.state IN ('rejected', 'expired', 'cancelled') AND new.state <> old.state THEN
     RAISE EXCEPTION 'an approval that ended never reopens' USING ERRCODE = 'CSG02';
@@ -142,7 +144,7 @@ CREATE CONSTRAINT TRIGGER approvals_require_vote AFTER INSERT OR UPDATE OF state
   EXECUTE FUNCTION countersign.require_vote();
 
 -- Wakes whoever waits. The payload is a digest: a listener learns nothing about tenants that it does not know.
-CREATE FUNCTION countersign.notify_approval() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION countersign.notify_approval() RETURNS trigger ${asCaller} AS $$
 BEGIN
   PERFORM pg_notify('countersign_approval',
     encode(sha256(convert_to(new.tenant || chr(10) || new.id, 'UTF8')), 'hex'));
@@ -154,7 +156,7 @@ CREATE TRIGGER approvals_notify AFTER UPDATE OF state ON countersign.approvals
 
 export const functions: string = `
 -- Row-level security hides rows without an error; then what was to be changed has not changed.
-CREATE FUNCTION countersign.expect_rows(kind text, changed bigint, wanted bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION countersign.expect_rows(kind text, changed bigint, wanted bigint) RETURNS void ${asCaller} AS $$
 BEGIN
   IF changed <> wanted THEN
     RAISE EXCEPTION 'this role may not change % of % rows (%)', wanted - changed, wanted, kind USING ERRCODE = '42501';

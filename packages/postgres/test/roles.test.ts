@@ -35,7 +35,7 @@ async function filled(): Promise<Database> {
   await runtime.subjectKey(tenant, 'alice', 'key');
   for (const kind of ['hold', 'cursor', 'segment'] as const) {
     const put = { tenant, kind, id: kind, expected: undefined, value: 'v', now: 1, records: [] };
-    await (kind === 'segment' ? maintenance : runtime).putEntry(put);
+    await (kind === 'hold' ? runtime : maintenance).putEntry(put);
   }
   const sealer = await open('sealer');
   const checkpoint = { tenant, kind: 'checkpoint', id: 'checkpoint', expected: undefined, value: 'v', now: 1 } as const;
@@ -270,6 +270,24 @@ verifies(
     const epoch = await reader.system.epoch();
     expect(await maintenance.system.newEpoch()).toBe(epoch + 1);
     for (const store of Object.values(stores)) await store.close();
+  },
+  options,
+);
+
+verifies(
+  ['AUD-4', 'AUD-5'],
+  'an agent cannot say of its own records that a receiver has them: it may write no cursor',
+  async () => {
+    const database = await filled();
+    for (const login of ['runtime', 'worker', 'approver'] as const) {
+      const store = await postgresStore({ connectionString: database.url(login), maxConnections: 1 });
+      const put = { tenant, kind: 'cursor', id: `otlp/${login}`, value: '{"seq":9}', now: 1, records: [] } as const;
+      await expect(store.putEntry({ ...put, expected: undefined })).rejects.toMatchObject({ code: 'ERR_STORE' });
+      const known = await store.entry(tenant, 'cursor', 'cursor').catch(() => undefined);
+      const move = { ...put, id: 'cursor', expected: known?.version ?? 'v' };
+      expect(await store.putEntry(move).catch(() => 'refused')).not.toMatch(/^[\w-]{16}$/);
+      await store.close();
+    }
   },
   options,
 );

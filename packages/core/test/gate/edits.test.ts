@@ -150,7 +150,7 @@ verifies(
     expect(await resume(hanging as never)).toMatchObject({ status: 'denied', reason: 'arguments_invalid' });
     expect(runs).toEqual([]);
   },
-  20_000,
+  { timeout: 20_000 },
 );
 
 verifies('APR-7', 'arguments that somebody swaps in the store after the vote do not run', async () => {
