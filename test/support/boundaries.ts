@@ -78,6 +78,7 @@ export const secretReaders: Record<string, string> = {
 export const environmentReaders: Record<string, string> = {
   'packages/postgres/src/main.ts': 'the database and its password, which belong in no list of processes',
   'packages/core/src/lease/env-file.ts': 'NODE_ENV alone',
+  'packages/cli/src/files.ts': 'the database and its password, which belong in no list of processes',
   'packages/cli/src/approver-options.ts': 'where the approvals service is, and the token of who types',
   'packages/cli/src/commands/doctor.ts': 'looks for secrets in it',
 };

@@ -21,12 +21,28 @@ export async function withStore<Result>(
   task: (store: Store) => Promise<Result>,
   options: { readonly durability?: 'power' } = {},
 ): Promise<Result> {
-  const store = sqliteStore({ path: requireFile('store', path), ...options });
+  const store = await openStore(path, options);
   try {
     return await task(store);
   } finally {
     await store.close();
   }
+}
+
+/** `postgres`: the database of COUNTERSIGN_POSTGRES_URL, so that no password stands in a list of processes. */
+async function openStore(path: string, options: { readonly durability?: 'power' }): Promise<Store> {
+  if (path !== 'postgres') return sqliteStore({ path: requireFile('store', path), ...options });
+  const connectionString = process.env['COUNTERSIGN_POSTGRES_URL'] ?? '';
+  if (connectionString === '') {
+    throw new CommandFailure('usage', '--store postgres is the database of COUNTERSIGN_POSTGRES_URL, which is not set');
+  }
+  const { postgresStore } = await import('@countersign/postgres').catch(() => {
+    throw new CommandFailure(
+      'unreachable',
+      '--store postgres needs @countersign/postgres: install it beside this command',
+    );
+  });
+  return postgresStore({ connectionString, maxConnections: 2 });
 }
 
 export function keyFrom(path: string): KeyObject {

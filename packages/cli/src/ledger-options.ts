@@ -24,7 +24,10 @@ export interface QueryOptions extends StoreOption {
 }
 
 export function withStoreOption(command: Command): Command {
-  return command.requiredOption('--store <path>', 'the SQLite file');
+  return command.requiredOption(
+    '--store <path>',
+    'the SQLite file; or `postgres`, for the database of COUNTERSIGN_POSTGRES_URL',
+  );
 }
 
 export function withQueryOptions(command: Command): Command {

@@ -27,8 +27,10 @@ const commands: Readonly<Record<string, (connectionString: string) => Promise<st
 const [name = '', ...rest] = process.argv.slice(2);
 const command = Object.hasOwn(commands, name) && rest.length === 0 ? commands[name] : undefined;
 const url = process.env['COUNTERSIGN_POSTGRES_URL'] ?? '';
-if (command === undefined || url === '') {
-  process.stderr.write(usage);
+if (name === '--help' || name === 'help') {
+  process.stdout.write(usage);
+} else if (command === undefined || url === '') {
+  process.stderr.write(command === undefined ? usage : 'COUNTERSIGN_POSTGRES_URL is not set: which database?\n');
   process.exitCode = 2;
 } else {
   await command(url).then(

@@ -33,7 +33,8 @@ verifies(
       said: expect.stringMatching(/has not the role/),
     });
     expect(run(database.url('owner'), 'destroy')).toMatchObject({ status: 2, said: expect.stringMatching(/migrate/) });
-    expect(run('', 'migrate')).toMatchObject({ status: 2 });
+    expect(run('', 'migrate')).toMatchObject({ status: 2, said: expect.stringMatching(/COUNTERSIGN_POSTGRES_URL/) });
+    expect(run('', '--help')).toMatchObject({ status: 0, said: expect.stringMatching(/migrate/) });
     await (await postgresStore({ connectionString: database.url('runtime') })).close();
   },
   { using: withPostgres, timeout: 120_000 },
