@@ -3,6 +3,7 @@
  * @module
  */
 import { LeaseError } from '../errors.ts';
+import { within } from '../within-time.ts';
 import type { Secret } from './secret.ts';
 
 /** What a back end gave the provider for itself. */
@@ -16,6 +17,8 @@ export interface LoginOptions {
   readonly login: () => Promise<Login>;
   /** Logs in again this long before the end, in milliseconds. Default 30,000. */
   readonly marginMs?: number;
+  /** A login that takes longer has failed, so that one that hangs does not block every lease. Default 10,000 ms. */
+  readonly timeoutMs?: number;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
 }
@@ -27,13 +30,17 @@ export interface KeptLogin {
   forget(refused: Secret): void;
 }
 
-export function keepLogin({ login, marginMs = 30_000, clock = Date.now }: LoginOptions): KeptLogin {
+export function keepLogin({ login, marginMs = 30_000, timeoutMs = 10_000, clock = Date.now }: LoginOptions): KeptLogin {
   let kept: Login | undefined;
   let running: Promise<Login> | undefined;
   const renew = (): Promise<Login> => {
     running ??= (async () => {
       try {
-        const fresh = await login();
+        const fresh = await within(
+          login(),
+          timeoutMs,
+          () => new LeaseError('login: the back end did not answer in time'),
+        );
         if (!(fresh.expiresAt > clock()))
           throw new LeaseError('login: expected one that is valid now, got an expired one');
         return (kept = fresh);

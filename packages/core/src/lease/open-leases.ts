@@ -22,12 +22,12 @@ export interface LeaseOwner {
 }
 
 const pageSize = 500;
-const maxLeases = 100_000;
 
 /** Also those that have not expired. */
 export async function openLeasesOf(runtime: Runtime, tenant: string): Promise<readonly OwnedLease[]> {
   let leases: readonly StoredLease[] = [];
-  for (let limit = pageSize; limit <= maxLeases; limit *= 4) {
+  // All of them, however many others have: what is not seen here would not be revoked.
+  for (let limit = pageSize; ; limit *= 4) {
     leases = await runtime.store.system.openLeases(Number.MAX_SAFE_INTEGER, limit);
     if (leases.length < limit) break;
   }

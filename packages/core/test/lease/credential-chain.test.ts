@@ -100,6 +100,19 @@ describe('a kept login', () => {
     });
     return { kept, state };
   }
+  test('attack: a login that never answers blocks nothing for longer than its time', async () => {
+    let logins = 0;
+    const kept = keepLogin({
+      timeoutMs: 20,
+      login() {
+        logins += 1;
+        return logins === 1 ? new Promise(() => undefined) : Promise.resolve(login('second', 3_600_000 + Date.now()));
+      },
+    });
+    await expect(kept.get()).rejects.toBeInstanceOf(LeaseError);
+    expect(await kept.get()).toBeInstanceOf(Secret);
+  });
+
   const login = (name: string, lifeMs: number): Login => ({
     secret: new Secret(`canary-login-${name}`),
     expiresAt: now + lifeMs,
