@@ -109,7 +109,11 @@ async function follow(rule: FetchRule, lease: () => Lease, scrubber: Scrubber, f
     if (location === null || hop.redirect === 'manual') return scrubResponse(response, scrubber, url, count > 0);
     await response.body?.cancel();
     if (hop.redirect === 'error') throw new LeaseError(`expected no redirect, got one from ${url.origin}`);
-    hop = nextHop(hop, location, response.status);
+    const next = nextHop(hop, location, response.status);
+    if (next.url.origin !== url.origin && scrubber.text(next.url.href) !== next.url.href) {
+      throw new LeaseError(`refused a redirect from ${url.origin} to ${next.url.origin}: it carries the credential`);
+    }
+    hop = next;
   }
   throw new LeaseError(`expected at most ${maxRedirects} redirects, got more from ${first.url.origin}`);
 }

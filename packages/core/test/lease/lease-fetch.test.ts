@@ -278,6 +278,14 @@ describe('a redirect', () => {
     expect(evil.seen).toEqual([]);
   });
 
+  verifies('CRD-8', 'attack: one whose address carries the credential to another host', async () => {
+    for (const carried of [canary, encodeURIComponent(canary), Buffer.from(canary).toString('base64url')]) {
+      api.answer = redirectTo(`${evil.origin}/take?token=${carried}`);
+      expect(await refused(fetcher()(`${api.origin}/a`))).toContain('carries the credential');
+    }
+    expect(evil.seen).toEqual([]);
+  });
+
   verifies('CRD-8', 'attack: one that hands the body of a POST to another host', async () => {
     for (const status of [307, 308]) {
       api.answer = redirectTo(`${evil.origin}/take`, status);
