@@ -69,7 +69,10 @@ describe('the contract of a channel', () => {
         server.received.map(({ headers, body }) => ({
           id: String(headers['webhook-id']),
           text: JSON.stringify(JSON.parse(body)).replaceAll('\\"', '"').replaceAll('\\', ''),
-          active: Object.entries(headers).flatMap(([name, value]) => [name, String(value)]),
+          // The id and the signature are digests: by chance they may spell anything.
+          active: Object.entries(headers).flatMap(([name, value]) =>
+            name === 'webhook-id' || name === 'webhook-signature' ? [name] : [name, String(value)],
+          ),
         })),
       become: async (state) => server.become(state),
       close: server.close,
