@@ -69,6 +69,17 @@ export function parseApprovalRule(text: string): ApprovalRule {
   return JSON.parse(text) as ApprovalRule;
 }
 
+/** `undefined` for a row that somebody damaged: nobody can decide on it, and it must not hide the others. */
+export function readableRule(text: string): ApprovalRule | undefined {
+  try {
+    const rule = parseApprovalRule(text) as Partial<ApprovalRule> | null;
+    const whole = typeof rule?.quorum === 'number' && Array.isArray(rule.groups) && Array.isArray(rule.escalation);
+    return whole ? (rule as ApprovalRule) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The groups that may decide now: more of them the longer nobody did. Empty: every approver of the tenant. */
 export function groupsInCharge(rule: ApprovalRule, openForMs: number): readonly string[] {
   if (rule.groups.length === 0) return [];

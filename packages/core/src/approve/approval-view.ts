@@ -7,7 +7,7 @@ import { ApprovalConflict } from '../errors.ts';
 import { digestApproval, digestArguments } from '../execute/digest.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { StoredApproval } from '../store/store.ts';
-import { parseApprovalRule } from './approval-rule.ts';
+import { defaultApprovalRule, readableRule } from './approval-rule.ts';
 import type { ApprovalView } from './approve.ts';
 
 /** Context under which edited arguments are sealed. */
@@ -82,7 +82,7 @@ function describe(approval: StoredApproval): Omit<ApprovalView, 'arguments' | 'd
     slot: call.slot,
     tool: call.tool.name,
     source: call.tool.source,
-    rule: parseApprovalRule(approval.rule),
+    rule: readableRule(approval.rule) ?? defaultApprovalRule,
     consumed: approval.consumedAt !== undefined,
   };
 }

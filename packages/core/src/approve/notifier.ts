@@ -14,7 +14,7 @@ import type { Sealer } from '../record/sealing.ts';
 import { takeLock, type Lock } from '../store/lock.ts';
 import type { Store, StoredApproval, StoredEntry } from '../store/store.ts';
 import { within } from '../within-time.ts';
-import { escalationLevel, isWithinHours, parseApprovalRule } from './approval-rule.ts';
+import { escalationLevel, isWithinHours, readableRule } from './approval-rule.ts';
 import type { ApprovalChannel } from './approve.ts';
 import { noticeOf } from './notice.ts';
 
@@ -153,7 +153,7 @@ async function tell(
   { tenant, id, entry }: Place,
   pending: StoredApproval | undefined,
 ): Promise<'told' | 'failed' | 'nothing'> {
-  const known = entry === undefined ? untold : (JSON.parse(entry.value) as Told);
+  const known = entry === undefined ? untold : toldIn(entry);
   const keep = (told: Told | undefined): Promise<unknown> => {
     const value = told === undefined ? undefined : JSON.stringify(told);
     const place = { tenant, kind: 'notice', id: `${channel.name}/${id}`, expected: entry?.version } as const;
@@ -162,7 +162,8 @@ async function tell(
   const now = clock.now();
   const approval = now < known.retryAt ? undefined : (pending ?? (await store.approval(tenant, id)));
   if (approval === undefined) return 'nothing';
-  const rule = parseApprovalRule(approval.rule);
+  const rule = readableRule(approval.rule);
+  if (rule === undefined) return 'nothing';
   const open = approval.state === 'pending' && now < approval.expiresAt;
   const level = escalationLevel(rule, now - approval.createdAt);
   const due = open ? level > known.level && isWithinHours(rule.hours, now) : entry !== undefined;
@@ -182,6 +183,16 @@ async function tell(
     await keep({ ...known, failures, retryAt: now + retryAfter(failures) });
     options.onFailure?.({ channel: channel.name, approval: id, error });
     return 'failed';
+  }
+}
+
+/** One that was damaged begins anew: told twice is better than not at all. */
+function toldIn({ value }: StoredEntry): Told {
+  try {
+    const told = JSON.parse(value) as Partial<Told> | null;
+    return typeof told?.level === 'number' && typeof told.retryAt === 'number' ? { ...untold, ...told } : untold;
+  } catch {
+    return untold;
   }
 }
 

@@ -215,6 +215,30 @@ verifies('APR-6', 'the next group is told when its time has come; nobody is told
   expect(chat.heard).toHaveLength(3);
 });
 
+test('one request whose row or notice somebody damaged keeps nobody from hearing of the others, or seeing them', async () => {
+  const store = memoryStore();
+  let damaged = '';
+  const asDamaged = <Approval extends { readonly id: string; readonly rule: string }>(approval: Approval): Approval =>
+    approval.id === damaged ? { ...approval, rule: '{' } : approval;
+  const damaging: Store = {
+    ...store,
+    approvals: async (...input) => (await store.approvals(...input)).map(asDamaged),
+  };
+  const { f, file, notifier } = setting({ store: damaging });
+  damaged = await file({ n: 1 });
+  const second = await file({ n: 2 });
+  const place = { tenant: 'acme', kind: 'notice', id: `chat/${second}`, expected: undefined } as const;
+  await store.putEntry({ ...place, value: 'null', now: 1, records: [] });
+  const chat = channel('chat');
+  await notifier([chat]).tick();
+  expect(chat.heard.map(({ notice }) => notice.id)).toEqual([second]);
+  const views = await f.approvals.list(f.carol, { state: 'pending' });
+  expect(views.map((view) => [view.id, view.digest === ''])).toEqual([
+    [damaged, true],
+    [second, false],
+  ]);
+});
+
 test('channels without a name of their own are refused', () => {
   const { notifier } = setting();
   for (const names of [['a', 'a'], [''], ['a/b'], ['a'.repeat(65)]]) {
