@@ -39,6 +39,19 @@ describe('approvals', () => {
     expect((await countersign(['approvals', 'list', '--state', 'approved', ...world.asCarol])).stdout).toContain(id);
   });
 
+  verifies('OPS-2', 'are listed as far as asked, and what is left out is said', async () => {
+    for (const version of ['a', 'b']) await world.request({ version });
+    const list = (...more: string[]) => countersign(['approvals', 'list', ...world.asCarol, ...more]);
+    expect((await list('--limit', '1')).stdout).toMatch(/there are more than these 1: see --limit\n$/);
+    expect((await list()).stdout).not.toContain('there are more');
+    const { stdout } = await list('--limit', '1', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ approvals: [{ tool: 'deploy' }], more: true });
+    expect((await list('--run', 'run-1')).stdout).toContain('deploy');
+    expect(await list('--run', 'run-2')).toMatchObject({ code: 0, stdout: 'no pending approvals\n' });
+    for (const limit of ['0', '-1', '1e3', '10001', ''])
+      expect(await list('--limit', limit)).toMatchObject({ code: 2 });
+  });
+
   verifies(['APR-7', 'OPS-2'], 'are edited: new arguments, a new digest, and nothing approved', async () => {
     const id = await world.request();
     const before = await digestOf(id);
