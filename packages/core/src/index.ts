@@ -72,6 +72,18 @@ export { createApprovals } from './approve/approvals.ts';
 export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
 export type { ApprovalsService } from './approve/approvals-service.ts';
 export type { ApprovalQuery, ApproverSession, DecideInput, EditRequest } from './approve/approver-session.ts';
+export { approvalLoad } from './approve/open-load.ts';
+export type {
+  ApprovalLoad,
+  ApproverLoad,
+  Delays,
+  LoadBucket,
+  LoadQuery,
+  RequestCounts,
+  ToolLoad,
+  VoteCounts,
+} from './approve/approval-load.ts';
+export type { LedgerAccess, Oversight } from './approve/oversight.ts';
 export { isEligible, isWithinHours } from './approve/approval-rule.ts';
 export type { ApprovalRule, EscalationStep, Weekday, WorkingHours } from './approve/approval-rule.ts';
 export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverDirectory } from './approve/approve.ts';
@@ -157,6 +169,8 @@ export { recordAttributes } from './deliver/record-attributes.ts';
 export type { Delivery, OutgoingRecord, RecordSink, RefusedRecord } from './deliver/sink.ts';
 export type { OpenLedgerOptions } from './record/open-ledger.ts';
 export type { OpenedRecord } from './record/open-record.ts';
+export type { CallProgress, TimelineCall } from './record/call-states.ts';
+export type { RunTimeline, TimelineQuery, TimelineRecord } from './record/run-timeline.ts';
 export type { ChainHead } from './record/record.ts';
 export { verifyLedger } from './record/verify.ts';
 export type { Verification, VerifyOptions } from './record/verify.ts';

@@ -18,6 +18,7 @@ import {
   type EditRequest,
 } from './approver-session.ts';
 import type { ApprovalView, Approver, ApproverDirectory } from './approve.ts';
+import type { LedgerAccess } from './oversight.ts';
 import type { VoteSigner } from './votes.ts';
 
 export interface ApprovalsServiceOptions {
@@ -30,6 +31,7 @@ export interface ApprovalsServiceOptions {
   readonly metrics: Metrics;
   /** Decides on edited arguments. Without it nothing can be edited. */
   readonly policy: Authorizer | undefined;
+  readonly ledger?: LedgerAccess | undefined;
 }
 
 /** Every method takes what the approver presented, and rejects with `ApproverError` when it proves nobody. */

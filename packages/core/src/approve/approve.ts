@@ -56,6 +56,8 @@ export interface Approver {
 export interface ApproverDirectory {
   /** @param credential what the person presented, e.g. a bearer token */
   authenticate(credential: string): Approver | undefined | Promise<Approver | undefined>;
+  /** Everybody who may decide in this tenant, for people to read: it gives nobody a right. */
+  list?(tenant: string): readonly Approver[] | Promise<readonly Approver[]>;
 }
 
 /**

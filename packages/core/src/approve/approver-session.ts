@@ -4,7 +4,7 @@
  */
 import { ApprovalConflict, ApprovalNotFound, ApproverError, KeyError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
-import { measureApproval } from '../record/metrics.ts';
+import { measureApproval, measureVote } from '../record/metrics.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { ApprovalFilter, EditResult, StoredApproval, Vote, VoteResult } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
@@ -14,6 +14,7 @@ import { reasonContext, viewApproval, viewUnreadable } from './approval-view.ts'
 import type { ApprovalsServiceOptions } from './approvals-service.ts';
 import type { ApprovalView, Approver } from './approve.ts';
 import { editArguments } from './edit-arguments.ts';
+import { createOversight, type Oversight } from './oversight.ts';
 import { samePerson } from './votes.ts';
 
 export interface DecideInput {
@@ -36,7 +37,7 @@ export interface EditRequest {
 export type ApprovalQuery = Pick<ApprovalFilter, 'state' | 'run' | 'before' | 'newestFirst' | 'limit'>;
 
 /** Errors are those of `ApprovalsService`. */
-export interface ApproverSession {
+export interface ApproverSession extends Oversight {
   readonly approver: Approver;
   list(filter?: ApprovalQuery): Promise<readonly ApprovalView[]>;
   show(id: string): Promise<ApprovalView>;
@@ -90,6 +91,7 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
 
   const acts = { options, approver, subject, openForAction };
   return {
+    ...createOversight(options, approver),
     approver,
     async list(filter = {}) {
       const approvals = await store.approvals(approver.tenant, filter);
@@ -135,6 +137,7 @@ async function decide({ options, approver, subject, openForAction }: Acts, input
     undecidedRecords: [options.recorder.draft(event, key)],
   });
   const after = accepted(result, approval);
+  measureVote(options.metrics, approval, vote);
   if (after.state !== 'pending') measureApproval(options.metrics, approval, after.state, vote.time);
   return viewApproval(after, key, vote.time);
 }

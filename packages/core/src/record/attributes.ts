@@ -41,6 +41,7 @@ export const own = {
   approval: 'countersign.approval.id',
   approvalState: 'countersign.approval.state',
   approvalMode: 'countersign.approval.mode',
+  voteVerdict: 'countersign.approval.verdict',
   lease: 'countersign.lease.id',
   service: 'countersign.lease.service',
   leaseStage: 'countersign.lease.stage',
