@@ -186,7 +186,7 @@ const list = {
   'APR-11': {
     must: 'The load that approvals put on people is measured, rubber-stamping included.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'APR-12': {
     must: 'Pending requests are capped per run and user, and chat and mail show redacted summaries.',

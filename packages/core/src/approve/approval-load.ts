@@ -258,6 +258,8 @@ function bucketsOf(told: readonly Told[], since: number, until: number, stepMs: 
   }));
 }
 
+const byText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);
+
 function approversOf(told: readonly Told[]): readonly ApproverLoad[] {
   const grouped = Map.groupBy(
     told.flatMap(({ votes }) => votes),
@@ -265,7 +267,7 @@ function approversOf(told: readonly Told[]): readonly ApproverLoad[] {
   );
   return [...grouped.values()]
     .map((votes) => ({ approver: votes[0]?.approver ?? '', ...countVotes(votes) }))
-    .toSorted((left, right) => right.votes - left.votes)
+    .toSorted((left, right) => right.votes - left.votes || byText(left.approver, right.approver))
     .slice(0, maxRows);
 }
 
@@ -277,6 +279,6 @@ function toolsOf(told: readonly Told[]): readonly ToolLoad[] {
       source: each[0]?.approval.call.tool.source ?? '',
       ...totals(each),
     }))
-    .toSorted((left, right) => right.requests - left.requests)
+    .toSorted((left, right) => right.requests - left.requests || byText(left.tool, right.tool))
     .slice(0, maxRows);
 }
