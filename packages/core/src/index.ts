@@ -61,6 +61,7 @@ export type { Inventory, InventoryEntry, InventoryTool, ReviewPath } from './ide
 
 export { definePolicy } from './authorize/policy.ts';
 export type { Policy, PolicyRule } from './authorize/policy.ts';
+export type { PolicyAgent, PolicyHolding } from './authorize/policy-agents.ts';
 export { parsePolicy } from './authorize/parse-policy.ts';
 export { policyFile } from './authorize/policy-file.ts';
 export { combinePolicies } from './authorize/combine-policies.ts';

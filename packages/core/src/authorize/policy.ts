@@ -8,6 +8,7 @@ import { PolicyError } from '../errors.ts';
 import type { Authorizer, Subject } from './authorize.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { CompiledPolicy, CompiledTool } from './compiled-policy.ts';
+import { listAgents, type PolicyAgent } from './policy-agents.ts';
 import { decide, permittedTools } from './evaluate.ts';
 import type { PolicyDocument } from './policy-document.ts';
 
@@ -21,6 +22,8 @@ export interface PolicyRule {
   /** Whether conditions can raise it. */
   readonly conditional: boolean;
   readonly approval: Readonly<Record<'medium' | 'high', ApprovalRule>>;
+  /** Services whose credentials the tool gets. */
+  readonly services: readonly string[];
 }
 
 /** An {@link Authorizer} made of a policy document. Immutable: a changed document makes a new one. */
@@ -31,6 +34,8 @@ export interface Policy extends Authorizer {
   readonly tenants: readonly string[];
   /** What holds for each tool, for people to read. */
   readonly rules: readonly PolicyRule[];
+  /** What each agent may do and at what risk, for people to read: the first `limit`, in the order of the document. */
+  agents(limit?: number): readonly PolicyAgent[];
   /** Never throws and never waits. */
   decide(subject: Subject, tool: ToolIdentity, args: unknown): Decision;
 }
@@ -53,6 +58,7 @@ export function policyOf(compiled: CompiledPolicy): Policy {
     digest: compiled.digest,
     tenants: Object.freeze([...compiled.tenants]),
     rules: Object.freeze([...compiled.tools.values()].map(ruleOf)),
+    agents: (limit) => listAgents(compiled, limit),
     decide: (subject, tool, args) => decide(compiled, subject, tool, args),
     version: (tenant) => (compiled.tenants.has(tenant) ? compiled.policyVersion : undefined),
     tools: (tenant) => (compiled.tenants.has(tenant) ? toolNames : []),
@@ -69,5 +75,6 @@ function ruleOf({ name, source, capability, base, conditions, rule }: CompiledTo
     risk: base.risk,
     conditional: conditions.length > 0,
     approval,
+    services: Object.freeze(rule.credentials?.map(({ service }) => service) ?? []),
   });
 }
