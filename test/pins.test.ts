@@ -47,6 +47,7 @@ describe('public names', () => {
         "ToolNotGovernable",
         "UnauthorizedToolCall",
         "ambientGate",
+        "approvalLoad",
         "approvalsHttp",
         "approverFile",
         "argumentsDigest",
@@ -268,19 +269,21 @@ test('metric names, units and kinds', () =>
       .map(({ name, unit, kind }) => `${name} ${unit} ${kind}`)
       .toSorted(),
   ).toMatchInlineSnapshot(`
-      [
-        "countersign.approval.wait s histogram",
-        "countersign.calls.unknown {call} counter",
-        "countersign.decisions {decision} counter",
-        "countersign.denials {call} counter",
-        "countersign.gate.duration s histogram",
-        "countersign.lease.failures {lease} counter",
-        "countersign.outbox.backlog {record} gauge",
-        "countersign.outbox.delivered {record} counter",
-        "countersign.outbox.failures {delivery} counter",
-        "countersign.outbox.refused {record} counter",
-      ]
-    `));
+    [
+      "countersign.approval.opened {approval} counter",
+      "countersign.approval.vote s histogram",
+      "countersign.approval.wait s histogram",
+      "countersign.calls.unknown {call} counter",
+      "countersign.decisions {decision} counter",
+      "countersign.denials {call} counter",
+      "countersign.gate.duration s histogram",
+      "countersign.lease.failures {lease} counter",
+      "countersign.outbox.backlog {record} gauge",
+      "countersign.outbox.delivered {record} counter",
+      "countersign.outbox.failures {delivery} counter",
+      "countersign.outbox.refused {record} counter",
+    ]
+  `));
 
 test('every error class has its code, and is recognised across two copies of the module', async () => {
   const classes = Object.values(core).filter(

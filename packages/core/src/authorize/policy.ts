@@ -34,7 +34,7 @@ export interface Policy extends Authorizer {
   readonly tenants: readonly string[];
   /** What holds for each tool, for people to read. */
   readonly rules: readonly PolicyRule[];
-  /** What each agent may do and at what risk, for people to read: the first `limit`, in the order of the document. */
+  /** What each agent may do and at what risk, for people to read: the first `limit` in the order of their names. */
   agents(limit?: number): readonly PolicyAgent[];
   /** Never throws and never waits. */
   decide(subject: Subject, tool: ToolIdentity, args: unknown): Decision;
