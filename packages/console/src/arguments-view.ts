@@ -12,12 +12,12 @@ import { prettyJson } from './pretty-json.ts';
 /** Lines that differ at most; beyond it a difference is neither readable nor cheap to find. */
 const maxDifference = 2_000;
 
-export function argumentsView(canonical: string): Html {
+export function argumentsView(canonical: string, label = 'Arguments'): Html {
   return html`<pre
     class="arguments"
     tabindex="0"
     role="region"
-    aria-label="Arguments"
+    aria-label="${label}"
   ><code>${shown(prettyJson(canonical))}</code></pre>`;
 }
 

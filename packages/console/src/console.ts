@@ -3,7 +3,7 @@
  * decide, on what, and whether it is too late is the service's answer, and only a POST from its own pages asks it.
  * @module
  */
-import { ConfigurationError, type ApprovalsService } from '@countersign/core';
+import { ConfigurationError, type ApprovalsService, type Policy } from '@countersign/core';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { approvalRoutes } from './approval-routes.ts';
@@ -11,6 +11,7 @@ import { assets } from './assets.ts';
 import { entryRoutes } from './entry-routes.ts';
 import { guard } from './guard.ts';
 import { layout } from './layout.ts';
+import { oversightRoutes } from './oversight-routes.ts';
 import { problemPage } from './plain-pages.ts';
 import { problemOf } from './problem.ts';
 import { requireSession, type ConsoleEnvironment, type Parts } from './parts.ts';
@@ -21,6 +22,8 @@ import { createWatch } from './watch.ts';
 export interface ConsoleOptions {
   readonly service: Pick<ApprovalsService, 'as'>;
   readonly signIn: SignIn;
+  /** What the policy page shows, each to people of its own tenants. Default: no such page. */
+  readonly policy?: Policy | readonly Policy[];
   /**
    * Where browsers reach the console, with its path: `https://ops.example/approvals`. https, or http on this machine.
    * A proxy in front must pass `Host` and `Origin` on as they came.
@@ -47,8 +50,9 @@ export function createConsole(options: ConsoleOptions): Console {
   const { service, signIn, now = Date.now } = options;
   const url = readUrl(options.url, signIn.loopbackOnly);
   const base = url.pathname.replace(/\/+$/, '');
+  const policies = [options.policy ?? []].flat();
   const sessions = createSessions({ ...defaultLimits, ...options.sessions }, now);
-  const parts: Parts = { service, signIn, url, base, sessions, now, watch: createWatch(service) };
+  const parts: Parts = { service, signIn, url, base, sessions, now, watch: createWatch(service), policies };
 
   const root = new Hono<ConsoleEnvironment>();
   root.use('*', guard(url));
@@ -74,6 +78,7 @@ export function createConsole(options: ConsoleOptions): Console {
   entryRoutes(app, parts);
   app.use('*', requireSession(parts));
   approvalRoutes(app, parts);
+  oversightRoutes(app, parts);
   return { url: url.href, fetch: async (request) => root.fetch(request) };
 }
 

@@ -2,7 +2,7 @@
  * What the routes share.
  * @module
  */
-import type { ApprovalsService, ApproverSession } from '@countersign/core';
+import type { ApprovalsService, ApproverSession, Policy } from '@countersign/core';
 import type { Context, MiddlewareHandler } from 'hono';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { Problem } from './problem.ts';
@@ -17,6 +17,8 @@ export interface Parts {
   readonly base: string;
   readonly sessions: Sessions;
   readonly watch: Watch;
+  /** Each for its own tenants. */
+  readonly policies: readonly Policy[];
   readonly now: () => number;
 }
 
