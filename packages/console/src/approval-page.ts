@@ -29,7 +29,7 @@ export function approvalPage(page: ApprovalPage): Html {
   const { base, approval, now, session, problem } = page;
   const refusal = whyNot(approval, session.approver, now);
   const { createdAt, expiresAt, state } = approval;
-  return html`<p class="back"><a href="${base}/">← Inbox</a></p>
+  return html`${session.only === undefined && html`<p class="back"><a href="${base}/">← Inbox</a></p>`}
     <h1>${shown(approval.tool)}</h1>
     <p class="badges">${riskBadge(approval)} ${stateBadge(approval)}</p>
     ${chainView(approval)}
@@ -68,7 +68,8 @@ function editedBy({ originalArguments, arguments: text }: ApprovalView): Html | 
     </details>`;
 }
 
-function sincePrevious({ approval, previous, base, now }: ApprovalPage): Html {
+function sincePrevious({ approval, previous, base, now, session }: ApprovalPage): Html | undefined {
+  if (session.only !== undefined) return undefined;
   if (previous === undefined) {
     return html`<p class="note">No earlier call of this tool by this agent was found that somebody approved.</p>`;
   }

@@ -26,16 +26,19 @@ export interface Page {
   readonly links?: readonly PageLink[];
   /** Whether it follows what others do. */
   readonly live?: boolean;
+  /** Where the browser goes on to by itself. */
+  readonly onward?: string;
   readonly main: Html;
 }
 
-export function layout({ base, title, session, current, links = [], live, main }: Page): Html {
+export function layout({ base, title, session, current, links = [], live, onward, main }: Page): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
+        ${onward !== undefined && html`<meta http-equiv="refresh" content="0; url=${onward}" />`}
         <title>${visible(title)} · Countersign</title>
         <link rel="icon" href="${base}/icon.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="${base}/console.css" />
@@ -54,14 +57,17 @@ export function layout({ base, title, session, current, links = [], live, main }
 }
 
 function navigation(base: string, session: Session, links: readonly PageLink[], current: Page['current']): Html {
-  return html`<nav aria-label="Pages">
-      <ul>
-        ${links.map(
-          ({ name, path, text }) =>
-            html`<li><a href="${base}${path}" ${current === name ? html`aria-current="page"` : ''}>${text}</a></li>`,
-        )}
-      </ul>
-    </nav>
+  return html`${
+      links.length > 0 &&
+      html`<nav aria-label="Pages">
+        <ul>
+          ${links.map(
+            ({ name, path, text }) =>
+              html`<li><a href="${base}${path}" ${current === name ? html`aria-current="page"` : ''}>${text}</a></li>`,
+          )}
+        </ul>
+      </nav>`
+    }
     <form class="who" method="post" action="${base}/sign-out">
       ${tokenField(session)}
       <span>${shown(session.approver.id)} <small>${shown(session.approver.tenant)}</small></span>

@@ -5,7 +5,7 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Approver } from '@countersign/core';
-import type { SignIn } from './sign-in.ts';
+import type { TypedSignIn } from './sign-in.ts';
 
 export interface OneTimeCodeOptions {
   /** Who signs in with the code. */
@@ -22,7 +22,7 @@ const renewMs = 10_000;
 /** Crockford's base 32: no letter that is read as another. 16 of them are 80 bits. */
 const letters = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
-export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now }: OneTimeCodeOptions): SignIn {
+export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now }: OneTimeCodeOptions): TypedSignIn {
   let code: { readonly text: string; readonly madeAt: number; attempts: number } | undefined;
   let renewedAt: number | undefined;
   const renew = (): void => {
@@ -36,6 +36,7 @@ export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now 
   };
   renew();
   return {
+    kind: 'typed',
     label: 'One-time code',
     hint: 'It stands in the terminal that started the console.',
     loopbackOnly: true,

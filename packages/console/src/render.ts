@@ -26,6 +26,7 @@ export function policyFor(context: Asked, { policies }: Parts): Policy | undefin
 }
 
 function linksFor(context: Asked, parts: Parts): readonly PageLink[] {
+  if (context.var.session.only !== undefined) return [];
   return [
     { name: 'inbox', path: '/', text: 'Inbox' },
     { name: 'history', path: '/history', text: 'History' },

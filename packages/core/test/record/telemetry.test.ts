@@ -114,6 +114,8 @@ describe('span and attribute names', () => {
       approvalState: 'countersign.approval.state',
       approvalMode: 'countersign.approval.mode',
       voteVerdict: 'countersign.approval.verdict',
+      approvalChannel: 'countersign.approval.channel',
+      recordCount: 'countersign.record.count',
       lease: 'countersign.lease.id',
       service: 'countersign.lease.service',
       leaseStage: 'countersign.lease.stage',
