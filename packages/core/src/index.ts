@@ -10,6 +10,7 @@ export type {
   CountersignOptions,
   InboxEntry,
   InboxInput,
+  RunInput,
   TimeoutOptions,
 } from './countersign.ts';
 export type { CheckOptions, Gate } from './gate.ts';
@@ -66,7 +67,9 @@ export { policyFile } from './authorize/policy-file.ts';
 export { combinePolicies } from './authorize/combine-policies.ts';
 export { riskCatalogue } from './authorize/catalogue.ts';
 export type { PolicyDocument } from './authorize/policy-document.ts';
-export type { Authorizer, Subject, UserDirectory } from './authorize/authorize.ts';
+export type { Heard, HeardSource, Observed } from './authorize/heard.ts';
+export type { OriginKind, ValueOrigin } from './authorize/provenance.ts';
+export type { Authorizer, Provenance, Subject, UserDirectory } from './authorize/authorize.ts';
 
 export { createApprovals } from './approve/approvals.ts';
 export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
@@ -74,7 +77,14 @@ export type { ApprovalsService } from './approve/approvals-service.ts';
 export type { ApprovalQuery, ApproverSession, DecideInput, EditRequest } from './approve/approver-session.ts';
 export { isEligible, isWithinHours } from './approve/approval-rule.ts';
 export type { ApprovalRule, EscalationStep, Weekday, WorkingHours } from './approve/approval-rule.ts';
-export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverDirectory } from './approve/approve.ts';
+export type {
+  ApprovalChannel,
+  ApprovalNotice,
+  ApprovalView,
+  Approver,
+  ApproverDirectory,
+  ShownOrigin,
+} from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
 export { approvalsHttp } from './approve/http.ts';
 export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';
