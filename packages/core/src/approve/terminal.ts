@@ -96,7 +96,7 @@ export function describeApproval(approval: ApprovalView): string {
     ['expires', new Date(approval.expiresAt).toISOString()],
     ['digest', approval.digest],
   ];
-  return `\n${rows.map(([name, value]) => `  ${name.padEnd(11)} ${visible(value)}`).join('\n')}\n`;
+  return `\n${rows.map(([name, value]) => `  ${name.padEnd(10)} ${visible(value)}`).join('\n')}\n`;
 }
 
 const originNames: Readonly<Record<ShownOrigin['origin'], string>> = {
@@ -109,7 +109,7 @@ const originNames: Readonly<Record<ShownOrigin['origin'], string>> = {
 
 /** Values of equal origin share a line, the least known first. What is not known is said to be that. */
 function originRows({ provenance = [] }: ApprovalView): readonly (readonly [string, string])[] {
-  if (provenance.length === 0) return [['values from', 'not known']];
+  if (provenance.length === 0) return [['came from', 'not known']];
   const lines = Map.groupBy(provenance, ({ origin, tool = '', trusted }) => {
     const source = origin === 'tool' ? `${originNames.tool} ${tool}` : originNames[origin];
     return `${trusted ? '' : 'NOT TRUSTED '}${source}`;
@@ -117,8 +117,9 @@ function originRows({ provenance = [] }: ApprovalView): readonly (readonly [stri
   return [...lines]
     .toSorted(([left], [right]) => (left < right ? -1 : 1))
     .map(([source, values]) => [
-      'values from',
-      `${source}: ${values.map(({ pointer }) => pointer || '(all)').join(', ')}`,
+      'came from',
+      // In quotes, so that a member of the arguments cannot be named like a list of others.
+      `${source}: ${values.map(({ pointer }) => JSON.stringify(pointer)).join(', ')}`,
     ]);
 }
 
