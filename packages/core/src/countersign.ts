@@ -8,6 +8,8 @@ import { createApprovalRuns, findTool, type ApprovalRuns, type RunnableTools } f
 import { createVoteVerifier } from './approve/votes.ts';
 import { createWorker, type Worker, type WorkerOptions } from './approve/worker.ts';
 import type { Authorizer, UserDirectory } from './authorize/authorize.ts';
+import type { HeardSource } from './authorize/heard.ts';
+import { createObservedResults } from './authorize/observed-results.ts';
 import type { Outcome } from './call.ts';
 import { ConfigurationError, PrincipalError } from './errors.ts';
 import { plainCodec } from './execute/codec.ts';
@@ -90,14 +92,9 @@ export interface Countersign extends Holds {
   principal(input: PrincipalInput): Principal;
   /** A new run id: one conversation, kept by you across requests. */
   newRun(): string;
-  gate(
-    input: { readonly principal: Principal; readonly run: string } | (PrincipalInput & { readonly run: string }),
-  ): Gate;
+  gate(input: RunInput | (PrincipalInput & Omit<RunInput, 'principal'>)): Gate;
   /** Runs `task` with an ambient principal, for tools that are guarded with `ambientGate`. A principal alone gets a new run. */
-  within<Result>(
-    scope: Principal | Gate | { readonly principal: Principal; readonly run: string },
-    task: () => Result,
-  ): Result;
+  within<Result>(scope: Principal | Gate | RunInput, task: () => Result): Result;
   readonly approvals: ApprovalRuns;
   worker(options: WorkerOptions): Worker;
   /** What became of the asynchronous calls that this user made in this run. Untrusted data: never put it into system or user messages. */
@@ -109,6 +106,13 @@ export interface Countersign extends Holds {
   /** Expires approvals, sweeps leases and rotates credentials; run it by a timer or cron. Nothing depends on it for safety. */
   maintain(): Promise<Maintained>;
   close(): Promise<void>;
+}
+
+export interface RunInput {
+  readonly principal: Principal;
+  readonly run: string;
+  /** What the server knows of the conversation, for rules and approvals that ask where a value came from. */
+  readonly heard?: HeardSource;
 }
 
 export interface InboxInput {
@@ -147,7 +151,7 @@ export function createCountersign(options: CountersignOptions): Countersign {
   const gateOf: Countersign['gate'] = (input) => {
     const principal = 'principal' in input ? input.principal : principalOf(input);
     return recordRefusal(runtime, principal, () => {
-      if (ownerOf(principal) === owner) return createGate(runtime, principal, requireId('run', input.run));
+      if (ownerOf(principal) === owner) return createGate(runtime, principal, requireId('run', input.run), input.heard);
       throw new PrincipalError('a gate needs a principal made by countersign.principal()');
     });
   };
@@ -203,6 +207,7 @@ function createRuntime(options: CountersignOptions): Runtime {
     recorder,
     clock,
     asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
+    results: createObservedResults(),
     leases: createLeases({ providers, clock: () => clock.now(), timeoutMs: credentialTimeoutMs }),
     budgets: createBudgets({ store, clock: () => clock.now() }),
     providers,

@@ -10,6 +10,7 @@ export type {
   CountersignOptions,
   InboxEntry,
   InboxInput,
+  RunInput,
   TimeoutOptions,
 } from './countersign.ts';
 export type { CheckOptions, Gate } from './gate.ts';
@@ -68,7 +69,9 @@ export { policyFile } from './authorize/policy-file.ts';
 export { combinePolicies } from './authorize/combine-policies.ts';
 export { riskCatalogue } from './authorize/catalogue.ts';
 export type { PolicyDocument } from './authorize/policy-document.ts';
-export type { Authorizer, Subject, UserDirectory } from './authorize/authorize.ts';
+export type { Heard, HeardSource, Observed } from './authorize/heard.ts';
+export type { OriginKind, ValueOrigin } from './authorize/provenance.ts';
+export type { Authorizer, Provenance, Subject, UserDirectory } from './authorize/authorize.ts';
 
 export { createApprovals } from './approve/approvals.ts';
 export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
@@ -88,7 +91,14 @@ export type {
 export type { LedgerAccess, Oversight } from './approve/oversight.ts';
 export { isEligible, isWithinHours } from './approve/approval-rule.ts';
 export type { ApprovalRule, EscalationStep, Weekday, WorkingHours } from './approve/approval-rule.ts';
-export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverDirectory } from './approve/approve.ts';
+export type {
+  ApprovalChannel,
+  ApprovalNotice,
+  ApprovalView,
+  Approver,
+  ApproverDirectory,
+  ShownOrigin,
+} from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
 export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';

@@ -14,7 +14,8 @@ import type { NewApproval, StoredApproval } from '../store/store.ts';
 import { approvalEvent } from './approval-record.ts';
 import { newApprovalId } from './approval-id.ts';
 import { approvalRuleText, defaultApprovalRule } from './approval-rule.ts';
-import { argumentsContext } from './approval-view.ts';
+import { argumentsContext } from './filed-arguments.ts';
+import { sealProvenance } from './filed-provenance.ts';
 import { waitForDecision } from './wait.ts';
 
 /** High risk blocks; medium is filed and run later. */
@@ -75,6 +76,7 @@ function newApproval(context: GateContext, call: PreparedCall, decision: Decisio
   const id = newApprovalId(facts.tenant);
   const { risk, rule: tool } = decision;
   const rule = tool?.approval?.[risk === 'high' ? 'high' : 'medium'] ?? defaultApprovalRule;
+  const sealedProvenance = sealProvenance(context, call, id);
   const content = {
     id,
     ruleDigest: decision.ruleDigest,
@@ -85,6 +87,7 @@ function newApproval(context: GateContext, call: PreparedCall, decision: Decisio
     createdAt,
     expiresAt: createdAt + rule.ttlMs,
     rule: approvalRuleText(rule),
+    ...(sealedProvenance === undefined ? {} : { sealedProvenance }),
   };
   return {
     ...content,

@@ -6,7 +6,7 @@
 import { createInterface, type Interface } from 'node:readline';
 import { ApprovalConflict } from '../errors.ts';
 import type { ApprovalRule } from './approval-rule.ts';
-import type { ApprovalView } from './approve.ts';
+import type { ApprovalView, ShownOrigin } from './approve.ts';
 import type { ApprovalsService } from './approvals-service.ts';
 import { visible } from './visible.ts';
 
@@ -91,11 +91,36 @@ export function describeApproval(approval: ApprovalView): string {
     ['run', approval.run],
     ['arguments', approval.arguments],
     ...(approval.originalArguments === undefined ? [] : [['model sent', approval.originalArguments] as const]),
+    ...originRows(approval),
     ['decided by', describeRule(approval.rule)],
     ['expires', new Date(approval.expiresAt).toISOString()],
     ['digest', approval.digest],
   ];
   return `\n${rows.map(([name, value]) => `  ${name.padEnd(10)} ${visible(value)}`).join('\n')}\n`;
+}
+
+const originNames: Readonly<Record<ShownOrigin['origin'], string>> = {
+  user: "the user's words",
+  system: 'your instructions',
+  tool: 'a result of',
+  approver: 'an approver',
+  model: 'the model',
+};
+
+/** Values of equal origin share a line, the least known first. What is not known is said to be that. */
+function originRows({ provenance = [] }: ApprovalView): readonly (readonly [string, string])[] {
+  if (provenance.length === 0) return [['came from', 'not known']];
+  const lines = Map.groupBy(provenance, ({ origin, tool = '', trusted }) => {
+    const source = origin === 'tool' ? `${originNames.tool} ${tool}` : originNames[origin];
+    return `${trusted ? '' : 'NOT TRUSTED '}${source}`;
+  });
+  return [...lines]
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([source, values]) => [
+      'came from',
+      // In quotes, so that a member of the arguments cannot be named like a list of others.
+      `${source}: ${values.map(({ pointer }) => JSON.stringify(pointer)).join(', ')}`,
+    ]);
 }
 
 /** Who decides, in one line. */
