@@ -3,7 +3,7 @@
  * @module
  */
 import type { ApprovalView } from '@countersign/core';
-import { argumentsView, deceptionWarning, differenceView, editableJson } from './arguments-view.ts';
+import { argumentsView, deceptionWarning, differenceView, editableJson, originsView } from './arguments-view.ts';
 import { describeEnd, whyNot } from './describe.ts';
 import { html, type Html } from './html.ts';
 import { exactTime, riskBadge, shown, stateBadge, timeOf, tokenField } from './layout.ts';
@@ -42,7 +42,7 @@ export function approvalPage(page: ApprovalPage): Html {
     <div class="columns">
       <section aria-labelledby="what-runs">
         <h2 id="what-runs">What would run</h2>
-        ${argumentsView(approval.arguments)} ${editedBy(approval)} ${sincePrevious(page)}
+        ${argumentsOf(approval)} ${editedBy(approval)} ${sincePrevious(page)}
       </section>
       <div>
         <section aria-labelledby="decision">
@@ -56,6 +56,12 @@ export function approvalPage(page: ApprovalPage): Html {
       <h2 id="request">Request</h2>
       ${factsOf(page)}
     </section>`;
+}
+
+function argumentsOf({ arguments: text, provenance }: ApprovalView): Html {
+  if (provenance !== undefined) return originsView(text, provenance);
+  return html`${argumentsView(text)}
+    <p class="note">Where these values came from is not known.</p>`;
 }
 
 function editedBy({ originalArguments, arguments: text }: ApprovalView): Html | undefined {

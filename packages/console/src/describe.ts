@@ -56,7 +56,18 @@ export function describeEnd({ state, votes, expiresAt, consumed }: ApprovalView,
 }
 
 export function describeHours(hours: WorkingHours | undefined): string {
-  return hours === undefined ? 'at any time' : `${hours.days.join(', ')} ${hours.from}–${hours.to} (${hours.zone})`;
+  return hours === undefined ? 'at any time' : `${describeDays(hours.days)} ${hours.from}–${hours.to} (${hours.zone})`;
+}
+
+const week = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+
+/** Three and more in a row as a span. */
+function describeDays(days: WorkingHours['days']): string {
+  const places = week.flatMap((day, index) => (days.includes(day) ? [index] : []));
+  const [first = 0, last = first] = [places[0], places.at(-1)];
+  const name = (place: number): string => (week[place] ?? '').replace(/^./, (letter) => letter.toUpperCase());
+  const row = places.length > 2 && last - first === places.length - 1;
+  return row ? `${name(first)}–${name(last)}` : places.map(name).join(', ');
 }
 
 const units = [

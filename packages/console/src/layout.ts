@@ -108,7 +108,7 @@ export function timeOf(time: number, now: number): Html {
 /** To the millisecond, in UTC: what stands in the ledger. */
 export function exactTime(time: number): Html {
   const iso = new Date(time).toISOString();
-  return html`<time datetime="${iso}">${iso.slice(0, 10)} <b>${iso.slice(11, 23)}</b></time>`;
+  return html`<time datetime="${iso}">${iso.slice(0, 10)} <b>${iso.slice(11, 23)}</b> UTC</time>`;
 }
 
 /** What is too wide for a phone scrolls by itself, also by keyboard. */

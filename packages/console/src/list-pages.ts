@@ -3,7 +3,8 @@
  * @module
  */
 import { describeRule, type ApprovalView, type Approver } from '@countersign/core';
-import { chainOf, describeEnd, describeHours, whyNot } from './describe.ts';
+import { countDeceptive } from './deceptive-text.ts';
+import { chainOf, describeEnd, describeHours, isSame, whyNot } from './describe.ts';
 import { html, type Html } from './html.ts';
 import { riskBadge, shown, stateBadge, timeOf } from './layout.ts';
 
@@ -80,17 +81,24 @@ function card({ base, approver, now }: ListPage, approval: ApprovalView): Html {
   return html`<li class="request ${pending && refusal === undefined ? 'mine' : ''}">
     <article aria-labelledby="${heading}">
       <h2 id="${heading}"><a href="${base}/approvals/${id}">${shown(tool)}</a></h2>
-      <p class="badges">${riskBadge(approval)} ${!pending && stateBadge(approval)}</p>
+      <p class="badges">${marksOf(approval, approver)} ${riskBadge(approval)} ${!pending && stateBadge(approval)}</p>
       <p class="summary"><code>${shown(summaryOf(approval))}</code></p>
       <p class="facts">
         For <b>${shown(requester)}</b> by <b>${shown(chainOf(approval))}</b>, ${timeOf(createdAt, now)}${
           source !== 'local' && html`, from ${shown(source)}`
-        }
+        }${pending && html`. Expires <b>${timeOf(expiresAt, now)}</b>.`}
       </p>
       ${pending ? pendingFacts(approval, refusal, now) : html`<p class="facts">${shown(describeEnd(approval, now))}</p>`}
-      ${pending && html`<p class="facts expiry">Expires ${timeOf(expiresAt, now)}.</p>`}
     </article>
   </li>`;
+}
+
+/** What to know before one opens it. */
+function marksOf({ votes, originalArguments, arguments: text }: ApprovalView, approver: Approver): Html {
+  const { hidden, alike } = countDeceptive(text);
+  return html`${votes.some((vote) => isSame(vote.approver, approver)) && html`<span class="badge">you voted</span>`}
+  ${originalArguments !== undefined && html`<span class="badge">edited</span>`}
+  ${hidden + alike > 0 && html`<span class="badge look-medium">deceptive text</span>`}`;
 }
 
 function pendingFacts(approval: ApprovalView, refusal: string | undefined, now: number): Html {
@@ -100,7 +108,7 @@ function pendingFacts(approval: ApprovalView, refusal: string | undefined, now: 
   return html`<p class="facts">
     ${refusal ?? `Decides: ${describeRule({ ...rule, escalation: [] })}.`}
     ${rule.quorum > 1 && html`<b>${agreed} of ${rule.quorum}</b> approvals so far.`}
-    ${rule.groups.length > 0 && next !== undefined && html`${shown(next.groups.join(', '))} too from ${timeOf(createdAt + next.afterMs, now)}.`}
+    ${rule.groups.length > 0 && next !== undefined && html`${shown(next.groups.join(', '))} too, ${timeOf(createdAt + next.afterMs, now)}.`}
     ${rule.hours !== undefined && refusal === undefined && `Decisions are taken ${describeHours(rule.hours)}.`}
   </p>`;
 }

@@ -31,9 +31,12 @@ export function loadChart(load: ApprovalLoad): Html {
     <ul class="legend" aria-hidden="true">
       ${series.map(([name, words]) => html`<li><svg width="14" height="14"><rect class="bar-${name}" width="14" height="14" rx="3" /></svg>${words}</li>`)}
     </ul>
-    <svg class="bars" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="chart-caption">
+    ${wide(
+      'Chart',
+      html`<svg class="bars" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="chart-caption">
       ${gridOf(buckets)} ${barsOf(buckets)} ${timesOf(buckets, stepMs)}
-    </svg>
+    </svg>`,
+    )}
     <details id="chart-numbers">
       <summary>The numbers behind it</summary>
       ${wide('Requests over time', tableOf(buckets))}
@@ -45,11 +48,11 @@ function countOf(bucket: LoadBucket, name: Series): number {
   return name === 'other' ? bucket.pending + bucket.cancelled : bucket[name];
 }
 
-/** The next of 1, 2, 5, 10, 20, 50 … */
+/** The next of 1, 2, 4, 6, 8, 10, 20, 40 … */
 function niceTop(buckets: readonly LoadBucket[]): number {
   const most = Math.max(1, ...buckets.map(({ requests }) => requests));
   const power = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((top) => top >= most) ?? most;
+  return [1, 2, 4, 6, 8, 10].map((factor) => factor * power).find((top) => top >= most) ?? most;
 }
 
 const bottom = height - plot.bottom;
@@ -93,7 +96,8 @@ function barsOf(buckets: readonly LoadBucket[]): Html {
 
 function timesOf(buckets: readonly LoadBucket[], stepMs: number): Html {
   const room = (width - plot.left - plot.right) / Math.max(1, buckets.length);
-  const every = Math.ceil(buckets.length / 6);
+  // A day apart where a step is a part of one.
+  const every = stepMs === 6 * hourMs ? 4 : Math.ceil(buckets.length / 6);
   return html`${buckets.map(
     ({ from }, index) =>
       index % every === 0 &&

@@ -106,7 +106,7 @@ function toolTable(rules: readonly PolicyRule[], approvers: readonly Approver[] 
             ${shown(rule.tool)}${rule.source !== 'local' && html` <small>${shown(rule.source)}</small>`}
             <br /><code>${shown(rule.capability)}</code>
           </th>
-          <td>${riskBadge(rule)}${rule.conditional && html` <abbr title="or more">+</abbr>`}</td>
+          <td class="risk">${riskBadge(rule)}${rule.conditional && html` <abbr title="or more">+</abbr>`}</td>
           <td>${asked === undefined ? 'runs without asking' : decidedBy(rule, asked)}</td>
           ${approvers !== undefined && html`<td>${asked === undefined ? '' : people(asked, approvers)}</td>`}
           <td>${rule.services.length === 0 ? html`<span class="none" aria-label="none">–</span>` : shown(rule.services.join(', '))}</td>
@@ -133,7 +133,7 @@ function decidedBy({ risk, conditional, approval }: PolicyRule, asked: ApprovalR
 function describeTerms(rule: ApprovalRule): string {
   const { ttlMs, edit, hours } = rule;
   const more = [
-    `within ${ttlMs / 60_000} min`,
+    `within ${ttlMs % 3_600_000 === 0 ? `${ttlMs / 3_600_000} h` : `${ttlMs / 60_000} min`}`,
     ...(hours === undefined ? [] : [describeHours(hours)]),
     ...(edit ? ['may change the arguments'] : []),
   ];

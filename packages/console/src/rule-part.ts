@@ -64,7 +64,7 @@ function ladder({ approval, now }: RulePart): Html {
       const reached = from <= now;
       return html`<li class="${reached ? 'reached' : ''}">
         <b>${shown(groups.join(', '))}</b>
-        ${afterMs === 0 ? 'from the start' : html`${reached ? 'since' : state === 'pending' ? 'from' : 'would have from'} ${timeOf(from, now)}`}
+        ${afterMs === 0 ? 'from the start' : html`${reached ? 'since' : state === 'pending' ? 'too,' : 'would have been asked'} ${timeOf(from, now)}`}
       </li>`;
     })}
   </ol>`;

@@ -49,8 +49,7 @@ export function runPage({ base, timeline, now, back, continued }: RunPage): Html
     </p>
     <h1>Run ${shown(run)}</h1>
     <p class="lead">
-      What the ledger holds of it ${continued ? 'from here on' : html`since ${timeOf(from, now)}`}, oldest first. Times are
-      UTC.
+      What the ledger holds of it ${continued ? 'from here on' : html`since ${timeOf(from, now)}`}, oldest first.
     </p>
     ${integrity(timeline)}
     ${
@@ -119,12 +118,13 @@ function callTable(base: string, calls: readonly TimelineCall[]): Html {
 }
 
 function entry(base: string, record: TimelineRecord, call: number | undefined): Html {
-  const { kind, event, tool, verdict, time, id, linked } = record;
+  const { kind, event, tool, verdict, time, id, linked, writer, seq } = record;
   return html`<li class="${linked ? '' : 'broken'}" id="${id}">
-    <p class="when">
+    <div class="when">
       ${exactTime(time)}
       <span class="badge look-${lookOf(record)}">${kind}: ${shown(verdict === undefined || kind !== 'decision' ? event : verdict)}</span>
-    </p>
+      <small>${writer.slice(0, 8)}… ${seq}</small>
+    </div>
     <div class="what">
       ${tool !== undefined && html`<p><b>${call !== undefined && `${call}. `}${shown(tool)}</b></p>`}
       ${!linked && html`<p class="problem">This record does not follow from the one before it.</p>`} ${facts(base, record)}
@@ -158,22 +158,23 @@ function lookOf({ verdict, event, kind }: TimelineRecord): string {
 
 function facts(base: string, record: TimelineRecord): Html {
   const { user, agent, delegation = [], approver, detail, code, capability, risk, source } = record;
-  const { approval, service, lease, durationMs, policyVersion, sealedState, writer, seq } = record;
+  const { kind, approval, service, lease, durationMs, policyVersion, sealedState } = record;
+  // What follows a decision has its capability, risk and policy.
+  const decided = kind === 'decision';
   const sealed = { erased: 'erased with the key of its user', damaged: 'cannot be opened: verify the ledger' } as const;
   const rows: readonly (readonly [string, Html | string | undefined])[] = [
     ['By', approver === undefined ? undefined : shown(approver)],
     ['For user', user === undefined ? undefined : shown(user)],
     ['Agent', agent === undefined ? undefined : shown([...delegation, agent].join(' → '))],
     ['Why', [code, detail].every((each) => each === undefined) ? undefined : reasonOf(code, detail)],
-    ['Capability', capability === undefined ? undefined : shown(capability)],
-    ['Risk', risk],
+    ['Capability', !decided || capability === undefined ? undefined : shown(capability)],
+    ['Risk', decided ? risk : undefined],
     ['Tool source', source === undefined || source === 'local' ? undefined : shown(source)],
     ['Request', approval === undefined ? undefined : html`<a href="${base}/approvals/${approval}">open it</a>`],
     ['Credential', service === undefined ? undefined : shown(`${service}${lease === undefined ? '' : `, ${lease}`}`)],
     ['Took', durationMs === undefined ? undefined : describeDuration(durationMs)],
-    ['Policy', policyVersion === undefined ? undefined : shown(policyVersion)],
+    ['Policy', !decided || policyVersion === undefined ? undefined : shown(policyVersion)],
     ['Sealed part', sealedState === 'erased' || sealedState === 'damaged' ? sealed[sealedState] : undefined],
-    ['Place', html`<code>${writer} ${seq}</code>`],
   ];
   return html`<dl class="facts-row">
     ${rows.map(([name, value]) => value !== undefined && html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}

@@ -28,15 +28,17 @@ afterAll(async () => {
 
 /** A morning: some things done, some that wait. */
 async function fill({ clock, call, ask, gate, vote, approvals }: Office): Promise<void> {
-  const release = gate({ agent: 'release-bot', run: 'release-2026-11-23' });
+  const said = ['Deploy checkout 1.5.0 and search 2.0.0, three replicas each'];
+  const release = gate({ agent: 'release-bot', run: 'release-2026-11-23', heard: { user: said } });
   const earlier = await ask('deploy', { service: 'checkout', version: '1.4.2', replicas: 3 }, release);
   clock.now += 2 * minute;
   await vote(earlier.id, 'carol', 'approve', 'release day');
   await earlier.run();
   await call(release, 'drop_customers', { table: 'customers' });
-  const support = gate({ user: 'bob', run: 'ticket-4711' });
-  await call(support, 'read_ticket', { ticket: 4711 });
-  seen.quorum = (await ask('refund', { amount: 480, currency: 'EUR', order: '2026-3391' }, support)).id;
+  const heard = { user: ['Ticket 4711 asks for a refund of 480 EUR. Please handle it.'] };
+  const support = gate({ user: 'bob', run: 'ticket-4711', heard });
+  await call(support, 'read_ticket', { ticket: 4711 }, { order: '2026-3391-XK', text: 'The bike never came.' });
+  seen.quorum = (await ask('refund', { amount: 480, currency: 'EUR', order: '2026-3391-XK', note: 'goodwill' }, support)).id;
   clock.now += 3 * minute;
   await vote(seen.quorum, 'dave', 'approve', 'order checked');
   await ask('send_email', { to: 'customer@example.com', subject: 'Your refund' }, support);

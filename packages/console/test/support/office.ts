@@ -10,6 +10,7 @@ import {
   type Approvals,
   type Approver,
   type Gate,
+  type Heard,
   type LedgerAccess,
   type Outcome,
   type Policy,
@@ -110,9 +111,9 @@ export interface Office {
   readonly store: Store;
   readonly policy: Policy;
   readonly clock: { now: number };
-  gate(options?: { user?: string; agent?: string; run?: string }): Gate;
+  gate(options?: { user?: string; agent?: string; run?: string; heard?: Heard }): Gate;
   /** A call that needs nobody. */
-  call(gate: Gate, tool: string, args?: unknown): Promise<Outcome>;
+  call(gate: Gate, tool: string, args?: unknown, result?: unknown): Promise<Outcome>;
   ask(tool: string, args?: unknown, gate?: Gate): Promise<Asked>;
   vote(id: string, who: string, verdict?: 'approve' | 'reject', reason?: string): Promise<void>;
   /** Tenant of the approvals service's clock, seven days of requests. */
@@ -154,8 +155,8 @@ export async function createOffice(options: OfficeOptions = {}): Promise<Office>
     ...(options.policy === false ? {} : { policy: policies }),
   });
   let calls = 0;
-  const gate: Office['gate'] = ({ user = 'alice', agent = 'support', run = 'run-1' } = {}) =>
-    instance.gate({ tenant: 'acme', user, agent, run });
+  const gate: Office['gate'] = ({ user = 'alice', agent = 'support', run = 'run-1', heard } = {}) =>
+    instance.gate({ tenant: 'acme', user, agent, run, ...(heard === undefined ? {} : { heard }) });
   const made = (tool: string, args: unknown) => {
     calls += 1;
     return { tool: { name: tool, source: 'local' }, callId: `call-${calls}`, step: '#0', arguments: args };
@@ -163,7 +164,8 @@ export async function createOffice(options: OfficeOptions = {}): Promise<Office>
 
   const office: Office = {
     ...{ url: console.url, approvals, store, policy, clock, gate },
-    call: (through, tool, args = {}) => through.execute({ ...made(tool, args), origin: 'model' }, () => 'done'),
+    call: (through, tool, args = {}, result = 'done') =>
+      through.execute({ ...made(tool, args), origin: 'model' }, () => result),
     async ask(tool, args = {}, through = gate(tool === 'deploy' ? { agent: 'release-bot' } : {})) {
       const call = made(tool, args);
       const result = await through.check({ ...call, origin: 'model' });
