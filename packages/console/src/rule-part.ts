@@ -27,7 +27,7 @@ export function rulePart(part: RulePart): Html {
   const open = isWithinHours(rule.hours, now);
   const terms = [
     ...(rule.reasonRequired ? ['A decision needs a reason.'] : []),
-    ...(rule.edit ? ['An approver may change the arguments until somebody has voted.'] : []),
+    ...(rule.edit ? ['An approver may edit the arguments until somebody has voted.'] : []),
   ];
   return html`<section aria-labelledby="who">
     <h2 id="who">Who decides</h2>

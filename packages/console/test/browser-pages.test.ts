@@ -115,6 +115,122 @@ for (const [look, options] of Object.entries(looks)) {
       found.push(...(await seriousProblems(page)).map((problem) => `sign-in: ${problem}`));
       expect(found).toEqual([]);
     },
-    { using },
+    { using, timeout: 120_000 },
   );
 }
+
+verifies(
+  'OPS-3',
+  'the check for accessibility finds what is wrong',
+  async () => {
+    const page = await signedIn();
+    await page.evaluate(`document.querySelector('main').innerHTML = '<img src="icon.svg"><input><p class="faint">hardly seen</p>';
+      const sheet = new CSSStyleSheet(); sheet.replaceSync('.faint { color: #ddd; background: #fff }');
+      document.adoptedStyleSheets = [sheet];`);
+    const found = (await seriousProblems(page)).map((problem) => problem.split(':')[0]);
+    expect(found.toSorted()).toEqual(['color-contrast', 'image-alt', 'label']);
+    await page.evaluate("document.querySelector('main').innerHTML = '<div class=broad></div>'; document.adoptedStyleSheets[0].replaceSync('.broad { width: 3000px; height: 1px }')");
+    expect(await overflowOf(page)).toBeGreaterThan(0);
+  },
+  { using },
+);
+
+/** What has the focus: its text or name, and whether one can see that it has it. */
+async function focused(page: Page): Promise<{ readonly name: string; readonly seen: boolean }> {
+  return (await page.evaluate(`(() => {
+    const element = document.activeElement;
+    const { outlineStyle, outlineWidth } = getComputedStyle(element);
+    const name = element.getAttribute('aria-label') ?? element.labels?.[0]?.textContent ?? element.textContent;
+    return { name: name.trim().replaceAll(/\\s+/g, ' '), seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 };
+  })()`)) as { name: string; seen: boolean };
+}
+
+verifies(
+  ['OPS-3', 'APR-6'],
+  'one signs in, finds a request, reads it and decides by keyboard alone, and sees where one is',
+  async () => {
+    const { id } = await office.ask('deploy', { service: 'keyboard', version: '1.0.0' });
+    const page = await signedIn({ viewport: { width: 1280, height: 900 } });
+    await page.keyboard.press('Tab');
+    expect(await focused(page)).toEqual({ name: 'Skip to content', seen: true });
+    const box = await page.locator('.skip').boundingBox();
+    expect(box?.x).toBeGreaterThanOrEqual(0);
+    const order: string[] = [];
+    for (let presses = 0; presses < 6; presses += 1) {
+      await page.keyboard.press('Tab');
+      const { name, seen: visible } = await focused(page);
+      order.push(name);
+      expect([name, visible]).toEqual([name, true]);
+    }
+    expect(order).toEqual(['Countersign', 'Inbox', 'History', 'Load', 'Policy', 'Sign out']);
+    await page.locator('.skip').focus();
+    await page.keyboard.press('Enter');
+    const link = `a[href="/approvals/${id}"]`;
+    const isThere = async (): Promise<boolean> =>
+      (await page.evaluate(`document.activeElement.matches('${link}')`)) as boolean;
+    for (let presses = 0; presses < 30 && !(await isThere()); presses += 1) await page.keyboard.press('Tab');
+    expect([await isThere(), (await focused(page)).seen]).toEqual([true, true]);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'What would run' }).waitFor();
+    await page.locator('.skip').focus();
+    await page.keyboard.press('Enter');
+    const walked: string[] = [];
+    while (walked.at(-1) !== 'Approve' && walked.length < 20) {
+      await page.keyboard.press('Tab');
+      const { name, seen: visible } = await focused(page);
+      walked.push(name);
+      expect([name, visible]).toEqual([name, true]);
+      if (name.startsWith('Reason')) await page.keyboard.type('by keyboard');
+    }
+    expect(walked).toEqual([
+      '← Inbox',
+      'Arguments, and where each value came from',
+      'the last approved call',
+      'Difference',
+      'Reason (optional, kept in the ledger)',
+      'Approve',
+    ]);
+    await page.keyboard.press('Enter');
+    await page.getByText('Approved by carol').first().waitFor();
+    const carol = { tenant: 'acme', id: 'carol', groups: ['releases'] };
+    expect((await office.approvals.as(carol).show(id)).votes).toMatchObject([{ approver: 'carol', reason: 'by keyboard' }]);
+  },
+  { using },
+);
+
+verifies(
+  'OPS-3',
+  'a page that refreshes itself takes neither the focus away nor what one has opened',
+  async () => {
+    const gate = office.gate({ run: 'watched' });
+    const asked = [await office.ask('send_email', { n: 1 }, gate), await office.ask('send_email', { n: 2 }, gate)];
+    const inbox = await signedIn();
+    const run = await signedIn();
+    await run.goto(`${office.url}runs/watched?request=${asked[0]?.id}`);
+    const opened = run.locator('details').last();
+    await opened.locator('summary').focus();
+    await run.keyboard.press('Enter');
+    const { length } = await run.locator('.timeline > li').all();
+    const link = `a[href="/approvals/${asked[1]?.id}"]`;
+    await inbox.locator(link).focus();
+    await office.vote(asked[0]?.id ?? '', 'carol', 'reject');
+    await inbox.locator(`a[href="/approvals/${asked[0]?.id}"]`).waitFor({ state: 'detached' });
+    expect(await inbox.evaluate(`document.activeElement.matches('${link}')`)).toBe(true);
+    await run.locator(`.timeline > li:nth-child(${length + 1})`).waitFor();
+    expect(await run.locator('details[open]').count()).toBe(1);
+    expect(await run.evaluate("document.activeElement.matches('details[open] > summary')")).toBe(true);
+  },
+  { using },
+);
+
+verifies(
+  'OPS-3',
+  'nothing moves for whoever wants no motion',
+  async () => {
+    const durationOf = async (page: Page): Promise<unknown> =>
+      page.evaluate("getComputedStyle(document.querySelector('nav a')).transitionDuration");
+    expect(await durationOf(await signedIn({ reducedMotion: 'reduce' }))).toBe('0s');
+    expect(await durationOf(await signedIn({ reducedMotion: 'no-preference' }))).not.toBe('0s');
+  },
+  { using },
+);

@@ -18,6 +18,7 @@ import {
   type EditRequest,
 } from './approver-session.ts';
 import type { ApprovalView, Approver, ApproverDirectory } from './approve.ts';
+import type { Changes } from './changes.ts';
 import type { LedgerAccess } from './oversight.ts';
 import type { VoteSigner } from './votes.ts';
 
@@ -32,6 +33,7 @@ export interface ApprovalsServiceOptions {
   /** Decides on edited arguments. Without it nothing can be edited. */
   readonly policy: Authorizer | undefined;
   readonly ledger?: LedgerAccess | undefined;
+  readonly changes: Changes;
 }
 
 /** Every method takes what the approver presented, and rejects with `ApproverError` when it proves nobody. */

@@ -15,6 +15,7 @@ import type { Store } from '../store/store.ts';
 import type { ApproverDirectory } from './approve.ts';
 import { createApprovalsService, type ApprovalsService } from './approvals-service.ts';
 import { createNotifier, type Notifier, type NotifierOptions } from './notifier.ts';
+import { createChanges } from './changes.ts';
 import type { LedgerAccess } from './oversight.ts';
 import { createRefusedRequests, type RefusedRequest } from './refused-requests.ts';
 import { createVoteSigner } from './votes.ts';
@@ -70,6 +71,7 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     clock,
     policy: options.policy,
     ledger,
+    changes: createChanges(store),
     recorder,
     metrics: createMetrics(options.audit.meterProvider),
   });

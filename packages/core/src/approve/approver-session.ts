@@ -44,6 +44,11 @@ export interface ApproverSession extends Oversight {
   show(id: string): Promise<ApprovalView>;
   decide(input: DecideInput): Promise<ApprovalView>;
   edit(request: EditRequest): Promise<ApprovalView>;
+  /**
+   * Resolves when requests of the tenant may have changed, or when `signal` aborts. Only shortens a wait: see `Store.approvalChanged`.
+   * @param ids the ones that are watched; what is decided through this service wakes in any case
+   */
+  changed(ids: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
 /** A request that this approver may act on now. */
@@ -98,6 +103,7 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
     return { approval, view, key, rule };
   }
 
+  const tell = (): void => options.changes.tell(approver.tenant);
   const acts = { options, approver, subject, openForAction };
   return {
     ...createOversight(options, approver),
@@ -108,8 +114,9 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
       return Promise.all(approvals.map((approval) => view(approval).catch(() => viewUnreadable(approval))));
     },
     show: async (id) => view(await find(id)),
-    decide: (input) => decide(acts, input),
-    edit: (request) => edit(acts, request),
+    decide: (input) => decide(acts, input).finally(tell),
+    edit: (request) => edit(acts, request).finally(tell),
+    changed: (ids, signal) => options.changes.next(approver.tenant, ids, signal),
   };
 }
 
