@@ -126,7 +126,12 @@ function factsOf({ approval, base, now, readsLedger }: ApprovalPage): Html {
     ['Tool source', shown(source)],
     ['Asked', exactTime(createdAt)],
     ['Expires', exactTime(expiresAt)],
-    ['Run', readsLedger ? html`<a href="${base}/runs/${run}?request=${id}">${shown(run)}</a>: what the ledger holds of it` : shown(run)],
+    [
+      'Run',
+      readsLedger
+        ? html`<a href="${base}/runs/${run}?request=${id}">${shown(run)}</a>: what the ledger holds of it`
+        : shown(run),
+    ],
     ['Place in the run', html`<code>${slot}</code>`],
     ['Policy', html`<code>${policyVersion}</code>`],
     ['Digest', html`<code>${digest}</code>`],

@@ -33,11 +33,13 @@ export function originsView(canonical: string, origins: readonly Origin[]): Html
       aria-label="Arguments, and where each value came from"
     ><code>${jsonLines(canonical).map(
       ({ text, pointer }) =>
-        html`<span class="line">${shown(text)}${pointer !== undefined && originMark(byPointer.get(pointer))}${'\n'}</span>`,
+        html`<span class="line"
+          >${shown(text)}${pointer !== undefined && originMark(byPointer.get(pointer))}${'\n'}</span
+        >`,
     )}</code></pre>
     <p class="note">
-      Where each value came from, by what this server saw. A value that only the model knows of may be made up, or come from a
-      text that somebody planted.
+      Where each value came from, by what this server saw. A value that only the model knows of may be made up, or come
+      from a text that somebody planted.
     </p>`;
 }
 

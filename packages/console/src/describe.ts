@@ -95,7 +95,7 @@ function describeSpan(ms: number): string {
 }
 
 /** The groups that may decide now; empty: every approver. */
-export function groupsNow({ rule, createdAt }: ApprovalView, now: number): readonly string[] {
+function groupsNow({ rule, createdAt }: ApprovalView, now: number): readonly string[] {
   if (rule.groups.length === 0) return [];
   const reached = rule.escalation.filter(({ afterMs }) => now - createdAt >= afterMs);
   return [...new Set([...rule.groups, ...reached.flatMap(({ groups }) => groups)])];

@@ -43,7 +43,11 @@ export function inboxPage(page: ListPage & { readonly missed: readonly ApprovalV
     ${page.missed.length > 0 && missedPart(page)}`;
 }
 
-function missedPart({ base, missed, now }: Pick<ListPage, 'base' | 'now'> & { readonly missed: readonly ApprovalView[] }): Html {
+function missedPart({
+  base,
+  missed,
+  now,
+}: Pick<ListPage, 'base' | 'now'> & { readonly missed: readonly ApprovalView[] }): Html {
   return html`<section class="missed" aria-labelledby="missed">
     <h2 id="missed">Expired without an answer</h2>
     <p class="note">In the last 24 hours. Silence was a denial: the calls did not run.</p>
@@ -84,7 +88,8 @@ function card({ base, approver, now }: ListPage, approval: ApprovalView): Html {
       <p class="badges">${marksOf(approval, approver)} ${riskBadge(approval)} ${!pending && stateBadge(approval)}</p>
       <p class="summary"><code>${shown(summaryOf(approval))}</code></p>
       <p class="facts">
-        For <b>${shown(requester)}</b> by <b>${shown(chainOf(approval))}</b>, ${timeOf(createdAt, now)}${
+        For <b>${shown(requester)}</b> by <b>${shown(chainOf(approval))}</b>,
+        ${timeOf(createdAt, now)}${
           source !== 'local' && html`, from ${shown(source)}`
         }${pending && html`. Expires <b>${timeOf(expiresAt, now)}</b>.`}
       </p>

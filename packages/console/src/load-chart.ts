@@ -25,17 +25,22 @@ export function loadChart(load: ApprovalLoad): Html {
   const step = stepMs < 24 * hourMs ? `${stepMs / hourMs} h` : `${stepMs / (24 * hourMs)} d`;
   return html`<figure class="chart">
     <figcaption id="chart-caption">
-      Requests per ${step}, by how they ended. ${requests} in all, at most ${Math.max(0, ...buckets.map((each) => each.requests))}
-      in one step. Times are UTC.
+      Requests per ${step}, by how they ended. ${requests} in all, at most
+      ${Math.max(0, ...buckets.map((each) => each.requests))} in one step. Times are UTC.
     </figcaption>
     <ul class="legend" aria-hidden="true">
-      ${series.map(([name, words]) => html`<li><svg width="14" height="14"><rect class="bar-${name}" width="14" height="14" rx="3" /></svg>${words}</li>`)}
+      ${series.map(
+        ([name, words]) =>
+          html`<li>
+            <svg width="14" height="14"><rect class="bar-${name}" width="14" height="14" rx="3" /></svg>${words}
+          </li>`,
+      )}
     </ul>
     ${wide(
       'Chart',
       html`<svg class="bars" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="chart-caption">
-      ${gridOf(buckets)} ${barsOf(buckets)} ${timesOf(buckets, stepMs)}
-    </svg>`,
+        ${gridOf(buckets)} ${barsOf(buckets)} ${timesOf(buckets, stepMs)}
+      </svg>`,
     )}
     <details id="chart-numbers">
       <summary>The numbers behind it</summary>

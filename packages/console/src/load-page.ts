@@ -34,7 +34,9 @@ export function loadPage({ base, load, window }: LoadPage): Html {
         ${loadWindows.map(
           ({ name, words }) =>
             html`<li>
-              <a href="${base}/load?window=${name}" ${name === window.name ? html`aria-current="true"` : ''}>${words}</a>
+              <a href="${base}/load?window=${name}" ${name === window.name ? html`aria-current="true"` : ''}
+                >${words}</a
+              >
             </li>`,
         )}
       </ul>
@@ -61,7 +63,12 @@ function figures(load: ApprovalLoad): Html {
     ['Requests', String(requests), `${perHour.toFixed(2)} an hour, ${pending} still waiting`, undefined],
     ['Approve rate', rate(approved, decided), `${approved} of ${decided} decided`, undefined],
     ['Median to decision', toDecision === undefined ? '–' : describeDuration(toDecision.median), p95(load), undefined],
-    ['No answer', String(expired), `${rate(expired, requests)} of requests expired`, expired > 0 ? 'medium' : undefined],
+    [
+      'No answer',
+      String(expired),
+      `${rate(expired, requests)} of requests expired`,
+      expired > 0 ? 'medium' : undefined,
+    ],
     [
       `Under ${quickMs / 1000} seconds`,
       String(quick),
@@ -87,7 +94,9 @@ function p95({ toDecision }: ApprovalLoad): string {
 function caveats({ complete, backwards, unreadEdits }: ApprovalLoad): Html | undefined {
   const said = [
     ...(complete ? [] : ['There were more requests than are counted here: these are the newest.']),
-    ...(backwards === 0 ? [] : [`${backwards} votes lie before their request: a clock was set back. No time counts them.`]),
+    ...(backwards === 0
+      ? []
+      : [`${backwards} votes lie before their request: a clock was set back. No time counts them.`]),
     ...(unreadEdits === 0 ? [] : [`Of ${unreadEdits} edited requests the time of the edit was not found.`]),
   ];
   return said.length === 0 ? undefined : html`<p class="warning" role="note">${said.join(' ')}</p>`;
@@ -132,7 +141,9 @@ function toolTable({ tools }: ApprovalLoad): Html {
         ${tools.map(
           (each) =>
             html`<tr>
-              <th scope="row">${shown(each.tool)}${each.source !== 'local' && html` <small>${shown(each.source)}</small>`}</th>
+              <th scope="row">
+                ${shown(each.tool)}${each.source !== 'local' && html` <small>${shown(each.source)}</small>`}
+              </th>
               <td class="number">${each.requests}</td>
               <td class="number">${each.expired}</td>
               ${voteCells(each)}

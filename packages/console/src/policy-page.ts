@@ -2,7 +2,14 @@
  * Which agent may do what, and who decides on it.
  * @module
  */
-import { describeRule, isEligible, type ApprovalRule, type Approver, type Policy, type PolicyRule } from '@countersign/core';
+import {
+  describeRule,
+  isEligible,
+  type ApprovalRule,
+  type Approver,
+  type Policy,
+  type PolicyRule,
+} from '@countersign/core';
 import { describeHours } from './describe.ts';
 import { html, type Html } from './html.ts';
 import { riskBadge, shown, wide } from './layout.ts';
@@ -22,20 +29,29 @@ export function policyPage({ policy, tenant, approvers }: PolicyPage): Html {
   const agents = policy.agents(maxAgents);
   return html`<h1>Policy</h1>
     <p class="lead">
-      <b>${shown(policy.name)}</b>, version <code>${policy.version(tenant) ?? ''}</code>, in force for ${shown(tenant)}. What is
-      not listed is denied.
+      <b>${shown(policy.name)}</b>, version <code>${policy.version(tenant) ?? ''}</code>, in force for ${shown(tenant)}.
+      What is not listed is denied.
     </p>
     <dl class="tiles levels">
-      <div><dt>${riskBadge({ risk: 'low' })}</dt><dd><span>runs at once</span></dd></div>
-      <div><dt>${riskBadge({ risk: 'medium' })}</dt><dd><span>is filed; runs later, once, when people approved it</span></dd></div>
-      <div><dt>${riskBadge({ risk: 'high' })}</dt><dd><span>blocks until people approved it; silence is a denial</span></dd></div>
+      <div>
+        <dt>${riskBadge({ risk: 'low' })}</dt>
+        <dd><span>runs at once</span></dd>
+      </div>
+      <div>
+        <dt>${riskBadge({ risk: 'medium' })}</dt>
+        <dd><span>is filed; runs later, once, when people approved it</span></dd>
+      </div>
+      <div>
+        <dt>${riskBadge({ risk: 'high' })}</dt>
+        <dd><span>blocks until people approved it; silence is a denial</span></dd>
+      </div>
     </dl>
     <section aria-labelledby="agents">
       <h2 id="agents">Agents and capabilities</h2>
       ${wide('Capabilities of each agent, by risk', matrix(agents))}
       <p class="note">
-        <abbr title="or more">+</abbr> the arguments can raise the risk · <abbr title="limited">◐</abbr> held for some arguments
-        only · in parentheses the tools that need it.
+        <abbr title="or more">+</abbr> the arguments can raise the risk · <abbr title="limited">◐</abbr> held for some
+        arguments only · in parentheses the tools that need it.
         ${agents.length === maxAgents && `These are the first ${maxAgents} agents.`}
       </p>
     </section>
@@ -73,7 +89,8 @@ function matrix(agents: ReturnType<Policy['agents']>): Html {
                         ${held.map(
                           ({ capability, conditional, constrained, tools }) =>
                             html`<li>
-                              <code>${shown(capability)}</code>${conditional && html` <abbr title="or more">+</abbr>`}${constrained && html` <abbr title="limited">◐</abbr>`}
+                              <code>${shown(capability)}</code
+                              >${conditional && html` <abbr title="or more">+</abbr>`}${constrained && html` <abbr title="limited">◐</abbr>`}
                               <small>(${tools.length === 0 ? 'no tool' : shown(tools.join(', '))})</small>
                             </li>`,
                         )}
@@ -109,7 +126,9 @@ function toolTable(rules: readonly PolicyRule[], approvers: readonly Approver[] 
           <td class="risk">${riskBadge(rule)}${rule.conditional && html` <abbr title="or more">+</abbr>`}</td>
           <td>${asked === undefined ? 'runs without asking' : decidedBy(rule, asked)}</td>
           ${approvers !== undefined && html`<td>${asked === undefined ? '' : people(asked, approvers)}</td>`}
-          <td>${rule.services.length === 0 ? html`<span class="none" aria-label="none">–</span>` : shown(rule.services.join(', '))}</td>
+          <td>
+            ${rule.services.length === 0 ? html`<span class="none" aria-label="none">–</span>` : shown(rule.services.join(', '))}
+          </td>
         </tr>`;
       })}
     </tbody>
@@ -177,7 +196,9 @@ function approverPart(rules: readonly PolicyRule[], approvers: readonly Approver
           const tools = rules.filter((rule) => mayDecide(rule, groups)).map(({ tool }) => tool);
           return html`<tr>
             <th scope="row">${shown(id)}</th>
-            <td>${groups.length === 0 ? html`<span class="none" aria-label="none">–</span>` : shown(groups.join(', '))}</td>
+            <td>
+              ${groups.length === 0 ? html`<span class="none" aria-label="none">–</span>` : shown(groups.join(', '))}
+            </td>
             <td>${tools.length === 0 ? 'nothing' : shown(tools.join(', '))}</td>
           </tr>`;
         })}

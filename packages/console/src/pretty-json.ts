@@ -29,7 +29,10 @@ export function jsonLines(canonical: string): readonly JsonLine[] {
     line = { text: '  '.repeat(place.depth()) };
   };
   const write = (text: string, pointer?: string): void => {
-    line = { text: line.text + text, ...(pointer === undefined ? line.pointer === undefined ? {} : { pointer: line.pointer } : { pointer }) };
+    line = {
+      text: line.text + text,
+      ...(pointer === undefined ? (line.pointer === undefined ? {} : { pointer: line.pointer }) : { pointer }),
+    };
   };
   for (const [index, each] of tokens.entries()) {
     if (isOpening(each)) {

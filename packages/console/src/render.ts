@@ -16,7 +16,10 @@ export function render(
   status: 200 | 409 = 200,
 ): Response | Promise<Response> {
   const { session } = context.var;
-  return context.html(layout({ ...page, base: parts.base, session, links: linksFor(context, parts), live: true }), status);
+  return context.html(
+    layout({ ...page, base: parts.base, session, links: linksFor(context, parts), live: true }),
+    status,
+  );
 }
 
 /** The policy that is in force for whoever is signed in; nobody sees that of another tenant. */

@@ -41,6 +41,10 @@ export function restrictTo(only: string, session: ApproverSession): ApproverSess
       check(request.id);
       return session.edit(request);
     },
-    changed: (ids, signal) => session.changed(ids.filter((id) => id === only), signal),
+    changed: (ids, signal) =>
+      session.changed(
+        ids.filter((id) => id === only),
+        signal,
+      ),
   };
 }

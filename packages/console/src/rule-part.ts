@@ -48,7 +48,9 @@ function progress(approval: ApprovalView): Html | undefined {
   const agreed = approval.votes.filter(({ verdict }) => verdict === 'approve').length;
   if (rule.quorum <= 1) return undefined;
   return html`<p class="quorum">
-    <meter min="0" max="${rule.quorum}" value="${agreed}" aria-label="Approvals so far">${agreed} of ${rule.quorum}</meter>
+    <meter min="0" max="${rule.quorum}" value="${agreed}" aria-label="Approvals so far">
+      ${agreed} of ${rule.quorum}
+    </meter>
     <b>${agreed} of ${rule.quorum}</b> approvals. ${state === 'pending' && missingVotes(approval)}
   </p>`;
 }

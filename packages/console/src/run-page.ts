@@ -76,12 +76,14 @@ export function runPage({ base, timeline, now, back, continued }: RunPage): Html
 function integrity({ looked, broken }: RunTimeline): Html {
   if (broken > 0) {
     return html`<p class="problem" role="note">
-      <b>The chain is broken.</b> ${broken} of the ${looked} records read for this page do not follow from the one before, or
-      cannot be read. Somebody changed or removed what stood there: run <code>countersign audit verify</code>.
+      <b>The chain is broken.</b> ${broken} of the ${looked} records read for this page do not follow from the one
+      before, or cannot be read. Somebody changed or removed what stood there: run
+      <code>countersign audit verify</code>.
     </p>`;
   }
   return html`<p class="note">
-    Each of the ${looked} records read for this page follows from the one before it. That nothing was cut off is proven by
+    Each of the ${looked} records read for this page follows from the one before it. That nothing was cut off is proven
+    by
     <code>countersign audit verify</code> alone.
   </p>`;
 }
@@ -122,12 +124,15 @@ function entry(base: string, record: TimelineRecord, call: number | undefined): 
   return html`<li class="${linked ? '' : 'broken'}" id="${id}">
     <div class="when">
       ${exactTime(time)}
-      <span class="badge look-${lookOf(record)}">${kind}: ${shown(verdict === undefined || kind !== 'decision' ? event : verdict)}</span>
+      <span class="badge look-${lookOf(record)}"
+        >${kind}: ${shown(verdict === undefined || kind !== 'decision' ? event : verdict)}</span
+      >
       <small>${writer.slice(0, 8)}… ${seq}</small>
     </div>
     <div class="what">
       ${tool !== undefined && html`<p><b>${call !== undefined && `${call}. `}${shown(tool)}</b></p>`}
-      ${!linked && html`<p class="problem">This record does not follow from the one before it.</p>`} ${facts(base, record)}
+      ${!linked && html`<p class="problem">This record does not follow from the one before it.</p>`}
+      ${facts(base, record)}
       ${
         record.arguments !== undefined &&
         html`<details id="arguments-${id}">
@@ -177,7 +182,14 @@ function facts(base: string, record: TimelineRecord): Html {
     ['Sealed part', sealedState === 'erased' || sealedState === 'damaged' ? sealed[sealedState] : undefined],
   ];
   return html`<dl class="facts-row">
-    ${rows.map(([name, value]) => value !== undefined && html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+    ${rows.map(
+      ([name, value]) =>
+        value !== undefined &&
+        html`<div>
+          <dt>${name}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
   </dl>`;
 }
 

@@ -58,7 +58,7 @@ function show(fresh) {
 
 /** How to find again in a fresh page what has the focus. */
 function placeOf(element) {
-  if (element?.closest('main') == null) return undefined;
+  if (!element?.closest('main')) return undefined;
   const link = element.closest('a')?.getAttribute('href');
   if (link) return `a[href="${CSS.escape(link)}"]`;
   const details = element.closest('summary')?.parentElement?.id;

@@ -38,7 +38,9 @@ async function fill({ clock, call, ask, gate, vote, approvals }: Office): Promis
   const heard = { user: ['Ticket 4711 asks for a refund of 480 EUR. Please handle it.'] };
   const support = gate({ user: 'bob', run: 'ticket-4711', heard });
   await call(support, 'read_ticket', { ticket: 4711 }, { order: '2026-3391-XK', text: 'The bike never came.' });
-  seen.quorum = (await ask('refund', { amount: 480, currency: 'EUR', order: '2026-3391-XK', note: 'goodwill' }, support)).id;
+  seen.quorum = (
+    await ask('refund', { amount: 480, currency: 'EUR', order: '2026-3391-XK', note: 'goodwill' }, support)
+  ).id;
   clock.now += 3 * minute;
   await vote(seen.quorum, 'dave', 'approve', 'order checked');
   await ask('send_email', { to: 'customer@example.com', subject: 'Your refund' }, support);
@@ -90,9 +92,10 @@ const looks: Readonly<Record<string, BrowserContextOptions>> = {
 };
 
 /** The pictures that the documentation shows. */
-const documented = new Set(
-  ['inbox', 'request', 'run', 'load', 'policy'].flatMap((name) => [`${name}-light`, `${name}-dark`, `${name}-phone`]),
-);
+const documented = new Set([
+  ...['inbox-light', 'inbox-phone', 'request-light', 'request-dark', 'request-phone'],
+  ...['run-light', 'load-light', 'load-dark', 'policy-light'],
+]);
 
 for (const [look, options] of Object.entries(looks)) {
   verifies(
@@ -106,9 +109,9 @@ for (const [look, options] of Object.entries(looks)) {
         await page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))");
         found.push(...(await seriousProblems(page)).map((problem) => `${name}: ${problem}`));
         if ((await overflowOf(page)) > 0) found.push(`${name} is ${await overflowOf(page)} pixels too wide`);
-        if (!documented.has(`${name}-${look}`) && process.env['PICTURES'] === undefined) continue;
+        if (!documented.has(`${name}-${look}`)) continue;
         await page.goto(office.url + path);
-        await page.screenshot({ path: `${pictures.path}${name}-${look}.png`, fullPage: true });
+        await page.screenshot({ path: `${pictures.path}${name}-${look}.png`, fullPage: name !== 'run' });
       }
       await page.context().clearCookies();
       await page.goto(office.url);
@@ -128,8 +131,10 @@ verifies(
       const sheet = new CSSStyleSheet(); sheet.replaceSync('.faint { color: #ddd; background: #fff }');
       document.adoptedStyleSheets = [sheet];`);
     const found = (await seriousProblems(page)).map((problem) => problem.split(':')[0]);
-    expect(found.toSorted()).toEqual(['color-contrast', 'image-alt', 'label']);
-    await page.evaluate("document.querySelector('main').innerHTML = '<div class=broad></div>'; document.adoptedStyleSheets[0].replaceSync('.broad { width: 3000px; height: 1px }')");
+    expect(new Set(found)).toEqual(new Set(['color-contrast', 'image-alt', 'label']));
+    await page.evaluate(
+      "document.querySelector('main').innerHTML = '<div class=broad></div>'; document.adoptedStyleSheets[0].replaceSync('.broad { width: 3000px; height: 1px }')",
+    );
     expect(await overflowOf(page)).toBeGreaterThan(0);
   },
   { using },
@@ -193,7 +198,9 @@ verifies(
     await page.keyboard.press('Enter');
     await page.getByText('Approved by carol').first().waitFor();
     const carol = { tenant: 'acme', id: 'carol', groups: ['releases'] };
-    expect((await office.approvals.as(carol).show(id)).votes).toMatchObject([{ approver: 'carol', reason: 'by keyboard' }]);
+    expect((await office.approvals.as(carol).show(id)).votes).toMatchObject([
+      { approver: 'carol', reason: 'by keyboard' },
+    ]);
   },
   { using },
 );

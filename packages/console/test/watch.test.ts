@@ -65,11 +65,14 @@ test('a store that always says so, or fails at it, makes nobody spin and nobody 
   };
   for (const approvalChanged of Object.values(lies)) {
     let lists = 0;
-    const { as } = office.approvals;
+    const as = office.approvals.as.bind(office.approvals);
     const counted = {
       as: (approver: typeof person) => {
         const session = as(approver);
-        return { ...session, list: (...input: Parameters<typeof session.list>) => ((lists += 1), session.list(...input)) };
+        return {
+          ...session,
+          list: (...input: Parameters<typeof session.list>) => ((lists += 1), session.list(...input)),
+        };
       },
     };
     Object.assign(office.store, { approvalChanged });

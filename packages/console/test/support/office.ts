@@ -34,7 +34,11 @@ const document: PolicyDocument = {
   tenants: ['acme'],
   tools: {
     read_ticket: { capability: 'tickets:ticket:read', risk: 'low' },
-    send_email: { capability: 'mail:message:send', risk: 'medium', approval: { groups: ['support-leads'], expires: '2h' } },
+    send_email: {
+      capability: 'mail:message:send',
+      risk: 'medium',
+      approval: { groups: ['support-leads'], expires: '2h' },
+    },
     refund: {
       capability: 'payments:refund:create',
       risk: 'medium',
@@ -97,12 +101,12 @@ export const minute = 60_000;
 export const hour = 60 * minute;
 export const day = 24 * hour;
 /** Monday 2026-11-23, 10:00 in Berlin. */
-export const monday = Date.UTC(2026, 10, 23, 9);
+const monday = Date.UTC(2026, 10, 23, 9);
 
 interface Asked {
   readonly id: string;
   /** Runs it, once it is approved. */
-  run(): Promise<Outcome>;
+  readonly run: () => Promise<Outcome>;
 }
 
 export interface Office {
@@ -111,12 +115,12 @@ export interface Office {
   readonly store: Store;
   readonly policy: Policy;
   readonly clock: { now: number };
-  gate(options?: { user?: string; agent?: string; run?: string; heard?: Heard }): Gate;
+  readonly gate: (options?: { user?: string; agent?: string; run?: string; heard?: Heard }) => Gate;
   /** A call that needs nobody. */
-  call(gate: Gate, tool: string, args?: unknown, result?: unknown): Promise<Outcome>;
-  ask(tool: string, args?: unknown, gate?: Gate): Promise<Asked>;
-  vote(id: string, who: string, verdict?: 'approve' | 'reject', reason?: string): Promise<void>;
-  /** Tenant of the approvals service's clock, seven days of requests. */
+  readonly call: (gate: Gate, tool: string, args?: unknown, result?: unknown) => Promise<Outcome>;
+  readonly ask: (tool: string, args?: unknown, gate?: Gate) => Promise<Asked>;
+  readonly vote: (id: string, who: string, verdict?: 'approve' | 'reject', reason?: string) => Promise<void>;
+  /** Seven days of requests, up to now. */
   week(): Promise<void>;
   close(): Promise<void>;
 }

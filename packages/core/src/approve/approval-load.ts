@@ -92,7 +92,7 @@ export interface LoadParts {
   readonly sealer: Sealer;
 }
 
-export const quickMs = 2_000;
+const quickMs = 2_000;
 const hour = 3_600_000;
 const minWindow = 60_000;
 const maxWindow = 366 * 24 * hour;

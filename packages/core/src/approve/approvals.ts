@@ -56,7 +56,9 @@ export interface Approvals extends ApprovalsService {
 export function createApprovals(options: CreateApprovalsOptions): Approvals {
   const { store, approvers, ledger } = options;
   if (ledger?.groups?.length === 0) {
-    throw new ConfigurationError('an empty list of groups that may read the ledger: name one, or leave it out for every approver');
+    throw new ConfigurationError(
+      'an empty list of groups that may read the ledger: name one, or leave it out for every approver',
+    );
   }
   const clock = createClock(options.now);
   const signer = createVoteSigner(options.signingKey);

@@ -37,22 +37,23 @@ export function createChanges(store: Pick<Store, 'approvalChanged'>): Changes {
         others.add(done);
         if (signal.aborted) return done();
         signal.addEventListener('abort', done, { once: true });
-        for (const id of ids.slice(0, maxWatched)) void watched(store, tenant, id, both)?.then(done);
+        for (const id of ids.slice(0, maxWatched)) void wakeOn(store, { tenant, id, signal: both }, done);
       });
     },
   };
 }
 
 /** A store that fails at this is one that cannot tell: then only the others wake. */
-function watched(
+async function wakeOn(
   store: Pick<Store, 'approvalChanged'>,
-  tenant: string,
-  id: string,
-  signal: AbortSignal,
-): Promise<void> | undefined {
+  { tenant, id, signal }: { readonly tenant: string; readonly id: string; readonly signal: AbortSignal },
+  wake: () => void,
+): Promise<void> {
+  if (store.approvalChanged === undefined) return;
   try {
-    return store.approvalChanged?.(tenant, id, signal).catch(() => new Promise<void>(() => undefined));
+    await store.approvalChanged(tenant, id, signal);
   } catch {
-    return undefined;
+    return;
   }
+  wake();
 }

@@ -49,7 +49,8 @@ export function createOversight(parts: OversightParts, approver: Approver): Over
   const { store, sealer, clock, approvers, ledger = {} } = parts;
   const { tenant } = approver;
   const records = ledger.store ?? store;
-  const readsLedger = ledger.groups === undefined || (approver.groups ?? []).some((group) => ledger.groups?.includes(group));
+  const readsLedger =
+    ledger.groups === undefined || (approver.groups ?? []).some((group) => ledger.groups?.includes(group));
 
   function requireReader(): void {
     if (!readsLedger) throw new ApproverError('this approver is in none of the groups that may read the ledger');

@@ -103,7 +103,8 @@ function take(tenant: string, reader: Reader): LinkedRecord | undefined {
 async function openReader(store: ReadableStore, tenant: string, writer: string, seq: number): Promise<Reader> {
   const [before] = seq === 0 ? [] : await store.records(tenant, { writer, afterSeq: seq - 1, limit: 1 });
   const [first] = await store.records(tenant, { writer, afterSeq: seq, limit: 1 });
-  const hash = seq === 0 && first?.seq === 1 ? genesisHash(tenant, writer) : before?.seq === seq ? before.hash : undefined;
+  const hash =
+    seq === 0 && first?.seq === 1 ? genesisHash(tenant, writer) : before?.seq === seq ? before.hash : undefined;
   return { writer, seq, hash, page: [], place: 0, ended: false };
 }
 

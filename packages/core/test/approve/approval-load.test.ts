@@ -12,7 +12,8 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-const { deploy = { capability: 'deploy:staging:create' }, note = { capability: 'tickets:note:create' } } = document.tools;
+const { deploy = { capability: 'deploy:staging:create' }, note = { capability: 'tickets:note:create' } } =
+  document.tools;
 const policy = definePolicy({
   ...document,
   tools: {
@@ -25,10 +26,10 @@ const policy = definePolicy({
 interface World {
   readonly store: Store;
   /** Milliseconds after the start. */
-  at(ms: number): void;
-  file(tool: string, args?: unknown): Promise<string>;
-  vote(id: string, approver: string, verdict?: 'approve' | 'reject'): Promise<void>;
-  edit(id: string, approver: string): Promise<void>;
+  readonly at: (ms: number) => void;
+  readonly file: (tool: string, args?: unknown) => Promise<string>;
+  readonly vote: (id: string, approver: string, verdict?: 'approve' | 'reject') => Promise<void>;
+  readonly edit: (id: string, approver: string) => Promise<void>;
   as(id: string): ApproverSession;
   load(windowMs?: number): Promise<ApprovalLoad>;
 }
@@ -166,7 +167,9 @@ describe('the load of approvals', () => {
       await world.file('deploy');
     }
     const counted = async (windowMs: number) => (await world.load(windowMs)).requests;
-    expect([await counted(hour), await counted(hour - 1), await counted(day), await counted(7 * day)]).toEqual([1, 0, 2, 2]);
+    expect([await counted(hour), await counted(hour - 1), await counted(day), await counted(7 * day)]).toEqual([
+      1, 0, 2, 2,
+    ]);
     const gus = createApprovals({
       ...{ store: world.store, audit: { key: new Uint8Array(32).fill(3) }, signingKey: new Uint8Array(32).fill(9) },
       approvers: { authenticate: () => undefined },
@@ -191,21 +194,34 @@ describe('the load of approvals', () => {
     expect(load).not.toHaveProperty('toDecision');
   });
 
-  verifies('APR-11', 'a vote right after somebody else changed the arguments is quick, however old the request', async () => {
-    const world = createWorld();
-    const { at, file, edit, vote } = world;
-    at(0);
-    const [byOther, bySelf, later] = [await file('deploy', { n: 1 }), await file('deploy', { n: 2 }), await file('deploy', { n: 3 })];
-    at(10 * minute);
-    for (const id of [byOther, later]) await edit(id, 'dave');
-    await edit(bySelf, 'carol');
-    at(10 * minute + second);
-    await vote(byOther, 'carol');
-    await vote(bySelf, 'carol');
-    at(10 * minute + 5 * second);
-    await vote(later, 'carol');
-    expect(await world.load()).toMatchObject({ votes: 3, quick: 1, unreadEdits: 0, toDecision: { median: 601 * second } });
-  });
+  verifies(
+    'APR-11',
+    'a vote right after somebody else changed the arguments is quick, however old the request',
+    async () => {
+      const world = createWorld();
+      const { at, file, edit, vote } = world;
+      at(0);
+      const [byOther, bySelf, later] = [
+        await file('deploy', { n: 1 }),
+        await file('deploy', { n: 2 }),
+        await file('deploy', { n: 3 }),
+      ];
+      at(10 * minute);
+      for (const id of [byOther, later]) await edit(id, 'dave');
+      await edit(bySelf, 'carol');
+      at(10 * minute + second);
+      await vote(byOther, 'carol');
+      await vote(bySelf, 'carol');
+      at(10 * minute + 5 * second);
+      await vote(later, 'carol');
+      expect(await world.load()).toMatchObject({
+        votes: 3,
+        quick: 1,
+        unreadEdits: 0,
+        toDecision: { median: 601 * second },
+      });
+    },
+  );
 
   verifies('APR-11', 'a ledger that cannot be read takes away the edits and no other number', async () => {
     const broken = { records: async () => Promise.reject(new Error('permission denied')) } as unknown as Store;

@@ -37,42 +37,51 @@ async function filed(f: Fixture, tool = 'deploy', args: unknown = { version: '1'
 }
 
 describe('the timeline of a run', () => {
-  verifies(['OPS-3', 'AUD-6'], 'shows every record of it in order, with people by name and what they said', async () => {
-    const f = fixture();
-    await f.gate.execute(callTo('read', { ticket: 7, password: 'hunter2' }), () => 'done');
-    await f.gate.execute(callTo('vault'), () => 'never');
-    const { id, run } = await filed(f);
-    const { digest } = await session(f).show(id);
-    await session(f).decide({ id, verdict: 'approve', digest, reason: 'release day' });
-    await run();
-    const other = f.countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-2' });
-    await other.execute(callTo('read'), () => 'done');
+  verifies(
+    ['OPS-3', 'AUD-6'],
+    'shows every record of it in order, with people by name and what they said',
+    async () => {
+      const f = fixture();
+      await f.gate.execute(callTo('read', { ticket: 7, password: 'hunter2' }), () => 'done');
+      await f.gate.execute(callTo('vault'), () => 'never');
+      const { id, run } = await filed(f);
+      const { digest } = await session(f).show(id);
+      await session(f).decide({ id, verdict: 'approve', digest, reason: 'release day' });
+      await run();
+      const other = f.countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-2' });
+      await other.execute(callTo('read'), () => 'done');
 
-    const timeline = await session(f).timeline('run-1');
-    expect(eventsOf(timeline)).toEqual([
-      'decision:allow',
-      'claim:claimed',
-      'outcome:completed',
-      'decision:deny',
-      'decision:review',
-      'approval:opened',
-      'approval:approved',
-      'claim:claimed',
-      'outcome:completed',
-    ]);
-    expect(timeline).toMatchObject({ run: 'run-1', broken: 0, looked: 12 });
-    expect(timeline).not.toHaveProperty('next');
-    expect(timeline.records.every(({ linked, tenant }) => linked && tenant === 'acme')).toBe(true);
-    expect(timeline.records[6]).toMatchObject({ approver: 'carol', detail: 'release day', user: 'alice', approval: id });
-    expect(timeline.records[3]).toMatchObject({ tool: 'vault', verdict: 'deny', code: 'capability_missing' });
-    expect(timeline.records[0]?.arguments).toMatchObject({ ticket: 7 });
-    expect(JSON.stringify(timeline)).not.toContain('hunter2');
-    expect(timeline.calls.map(({ tool, state }) => [tool, state])).toEqual([
-      ['read', 'completed'],
-      ['vault', 'denied'],
-      ['deploy', 'completed'],
-    ]);
-  });
+      const timeline = await session(f).timeline('run-1');
+      expect(eventsOf(timeline)).toEqual([
+        'decision:allow',
+        'claim:claimed',
+        'outcome:completed',
+        'decision:deny',
+        'decision:review',
+        'approval:opened',
+        'approval:approved',
+        'claim:claimed',
+        'outcome:completed',
+      ]);
+      expect(timeline).toMatchObject({ run: 'run-1', broken: 0, looked: 12 });
+      expect(timeline).not.toHaveProperty('next');
+      expect(timeline.records.every(({ linked, tenant }) => linked && tenant === 'acme')).toBe(true);
+      expect(timeline.records[6]).toMatchObject({
+        approver: 'carol',
+        detail: 'release day',
+        user: 'alice',
+        approval: id,
+      });
+      expect(timeline.records[3]).toMatchObject({ tool: 'vault', verdict: 'deny', code: 'capability_missing' });
+      expect(timeline.records[0]?.arguments).toMatchObject({ ticket: 7 });
+      expect(JSON.stringify(timeline)).not.toContain('hunter2');
+      expect(timeline.calls.map(({ tool, state }) => [tool, state])).toEqual([
+        ['read', 'completed'],
+        ['vault', 'denied'],
+        ['deploy', 'completed'],
+      ]);
+    },
+  );
 
   verifies('OPS-3', 'says of each call whether it completed, failed, waits, was denied, or is unknown', async () => {
     const f = fixture();
@@ -159,7 +168,12 @@ describe('the timeline of a run', () => {
     const writers = [1, 2, 3].map(() => fixture({ store: sqliteStore({ path }), key }));
     for (let index = 0; index < 12; index += 1) {
       for (const f of writers) await f.gate.execute(callTo('read', { index }), () => 'done');
-      const noise = writers[index % 3]?.countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'noise' });
+      const noise = writers[index % 3]?.countersign.gate({
+        tenant: 'acme',
+        user: 'bob',
+        agent: 'support',
+        run: 'noise',
+      });
       await noise?.execute(callTo('read'), () => 'done');
     }
     const [f] = writers;
@@ -181,33 +195,49 @@ describe('the timeline of a run', () => {
     for (const each of writers) await each.countersign.close();
   });
 
-  verifies(['OPS-3', 'AUD-4'], 'a record that somebody changed in the store is shown as such, and hides no other', async () => {
-    const path = join(folder(), 'store.sqlite');
-    const f = fixture({ store: sqliteStore({ path }) });
-    for (let index = 0; index < 3; index += 1) await f.gate.execute(callTo('read', { index }), () => 'done');
-    const tamper = (sql: string): void => {
-      const database = new DatabaseSync(path);
-      database.exec(`DROP TRIGGER IF EXISTS records_update; DROP TRIGGER IF EXISTS records_delete; ${sql}`);
-      database.close();
-    };
-    tamper(`UPDATE records SET body = replace(body, '"completed"', '"failed"') WHERE (id & 0xffffffff) = 3`);
-    const changed = await session(f).timeline('run-1');
-    expect(changed.records.map(({ linked }) => linked)).toEqual([true, true, false, true, true, true, true, true, true]);
-    expect(changed.broken).toBe(1);
-    tamper(`UPDATE records SET body = '{' WHERE (id & 0xffffffff) = 4; DELETE FROM records WHERE (id & 0xffffffff) = 6`);
-    const cut = await session(f).timeline('run-1');
-    expect([cut.records.length, cut.broken]).toEqual([7, 3]);
-    expect(cut.records.map(({ seq, linked }) => [seq, linked])).toEqual([
-      [1, true],
-      [2, true],
-      [3, false],
-      [5, true],
-      [7, false],
-      [8, true],
-      [9, true],
-    ]);
-    await f.countersign.close();
-  });
+  verifies(
+    ['OPS-3', 'AUD-4'],
+    'a record that somebody changed in the store is shown as such, and hides no other',
+    async () => {
+      const path = join(folder(), 'store.sqlite');
+      const f = fixture({ store: sqliteStore({ path }) });
+      for (let index = 0; index < 3; index += 1) await f.gate.execute(callTo('read', { index }), () => 'done');
+      const tamper = (sql: string): void => {
+        const database = new DatabaseSync(path);
+        database.exec(`DROP TRIGGER IF EXISTS records_update; DROP TRIGGER IF EXISTS records_delete; ${sql}`);
+        database.close();
+      };
+      tamper(`UPDATE records SET body = replace(body, '"completed"', '"failed"') WHERE (id & 0xffffffff) = 3`);
+      const changed = await session(f).timeline('run-1');
+      expect(changed.records.map(({ linked }) => linked)).toEqual([
+        true,
+        true,
+        false,
+        true,
+        true,
+        true,
+        true,
+        true,
+        true,
+      ]);
+      expect(changed.broken).toBe(1);
+      tamper(
+        `UPDATE records SET body = '{' WHERE (id & 0xffffffff) = 4; DELETE FROM records WHERE (id & 0xffffffff) = 6`,
+      );
+      const cut = await session(f).timeline('run-1');
+      expect([cut.records.length, cut.broken]).toEqual([7, 3]);
+      expect(cut.records.map(({ seq, linked }) => [seq, linked])).toEqual([
+        [1, true],
+        [2, true],
+        [3, false],
+        [5, true],
+        [7, false],
+        [8, true],
+        [9, true],
+      ]);
+      await f.countersign.close();
+    },
+  );
 
   verifies('OPS-3', 'whose user was erased keeps its records and loses their names', async () => {
     const f = fixture();
