@@ -89,15 +89,14 @@ function take(tenant: string, reader: Reader): LinkedRecord | undefined {
   const record = reader.page[reader.place];
   if (record === undefined) return undefined;
   const { seq, hash, body } = record;
-  const follows = seq === reader.seq + 1;
-  // What stood before the first record that is left of a pruned chain is for the verification to say.
-  const first = reader.hash === undefined;
-  const expected =
-    first || hash === hashRecord({ tenant, writer: reader.writer, seq, previous: reader.hash ?? '', body });
+  const { writer, hash: previous } = reader;
+  // The hash covers number and predecessor. What stood before the first record that is left of a pruned chain is for the
+  // verification to say.
+  const linked = previous === undefined || hash === hashRecord({ tenant, writer, seq, previous, body });
   reader.place += 1;
   reader.seq = seq;
   reader.hash = hash;
-  return { record, linked: (first || follows) && expected };
+  return { record, linked };
 }
 
 async function openReader(store: ReadableStore, tenant: string, writer: string, seq: number): Promise<Reader> {
