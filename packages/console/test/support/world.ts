@@ -25,7 +25,7 @@ const policy = definePolicy({
   users: { alice: { capabilities: ['deploy:production:create', 'tickets:note:create'] } },
 });
 
-const people: Readonly<Record<string, Approver>> = {
+export const people: Readonly<Record<string, Approver>> = {
   'carol-token': { tenant: 'acme', id: 'carol' },
   'dave-token': { tenant: 'acme', id: 'dave' },
   'alice-token': { tenant: 'acme', id: 'alice' },
