@@ -73,7 +73,8 @@ export function createConsole(options: ConsoleOptions): Console {
   const watch = createWatch(service);
   const parts: Parts = { service, ways, url, base, sessions, departures, limit, now, watch, policies };
 
-  const root = new Hono<ConsoleEnvironment>();
+  // The inbox is at the url with and without a slash at its end.
+  const root = new Hono<ConsoleEnvironment>({ strict: false });
   root.use('*', guard(url));
   root.onError((error, context) => {
     const { status, title, why } = problemOf(error);

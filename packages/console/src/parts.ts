@@ -58,7 +58,7 @@ export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironme
     }
     const { only, approver } = session;
     const path = context.req.path.slice(parts.base.length);
-    if (only !== undefined && path === '/') return context.redirect(`${parts.base}/approvals/${only}`, 303);
+    if (only !== undefined && /^\/?$/.test(path)) return context.redirect(`${parts.base}/approvals/${only}`, 303);
     if (only !== undefined && !isOpenTo(only, path)) {
       throw new Problem(403, 'Not with this sign-in', 'You signed in for one request only.');
     }

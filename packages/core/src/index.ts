@@ -102,6 +102,7 @@ export type {
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
 export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';
+export type { ApprovalsHttpOptions } from './approve/http.ts';
 export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';
 export { visible } from './approve/visible.ts';
 export type { Notifier, NotifierOptions } from './approve/notifier.ts';
