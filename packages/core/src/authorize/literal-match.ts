@@ -168,7 +168,7 @@ const opening = new Set('([{"\'“„‘«<$€£¥~≈#');
 const closing = new Set(')]}"\'”’»>.,;:!?%$€£¥');
 
 /** The numbers that a text names, as JavaScript writes them. Those that two people could read differently are left out. */
-export function numbersIn(text: string): readonly string[] {
+function numbersIn(text: string): readonly string[] {
   const numbers: string[] = [];
   let before: NumberBefore | undefined;
   for (let place = nextDigit(text, 0); place !== -1; place = nextDigit(text, place)) {
