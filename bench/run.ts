@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger|telemetry|postgres]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|scrub|provenance|ledger|telemetry|postgres]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -10,6 +10,7 @@ import { benchInFramework } from './in-framework.ts';
 import { benchLedger } from './ledger.ts';
 import { benchPostgres } from './postgres.ts';
 import { benchPowerLoss } from './power-loss.ts';
+import { benchProvenance } from './provenance.ts';
 import { benchScrub } from './scrub.ts';
 import { benchTelemetry } from './telemetry.ts';
 
@@ -19,6 +20,7 @@ const sections = {
   framework: benchInFramework,
   power: benchPowerLoss,
   scrub: benchScrub,
+  provenance: benchProvenance,
   ledger: benchLedger,
   telemetry: benchTelemetry,
   postgres: benchPostgres,

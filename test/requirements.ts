@@ -116,7 +116,7 @@ const list = {
   'CAP-12': {
     must: 'Argument values are traced to where they came from, and rules can require or distrust a source.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'CAP-13': {
     must: 'Rules can limit totals over a time window across processes, and sequences such as untrusted source then external sink.',
@@ -176,7 +176,7 @@ const list = {
     kind: 'beyond',
     status: 'partial',
     missing:
-      'look-alikes and the difference from the last approved call are in the console only; provenance is missing',
+      'look-alikes and the difference from the last approved call are in the console only, provenance is in terminal and CLI only',
   },
   'APR-10': {
     must: 'The outcome of every gate is recorded, also when it approved by itself.',

@@ -23,6 +23,16 @@ const stateOf = async (id: string): Promise<string> => {
 };
 
 describe('approvals', () => {
+  verifies(['APR-9', 'OPS-2'], 'are shown with where each argument came from', async () => {
+    const id = await world.request();
+    const shown = await countersign(['approvals', 'show', id, ...world.asCarol]);
+    expect(shown.stdout).toContain('  came from  NOT TRUSTED the model: "/version"\n');
+    const json = await countersign(['approvals', 'show', id, ...world.asCarol, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      provenance: [{ pointer: '/version', origin: 'model', trusted: false }],
+    });
+  });
+
   verifies(['OPS-2', 'APR-6'], 'are listed, shown, approved with the digest that was shown, and final', async () => {
     const id = await world.request();
     const listed = await countersign(['approvals', 'list', ...world.asCarol]);
@@ -76,7 +86,20 @@ describe('approvals', () => {
           'id',
           'mode',
         ],
-        ...['policyVersion', 'requester', 'risk', 'rule', 'run', 'slot', 'source', 'state', 'tenant', 'tool', 'votes'],
+        ...[
+          'policyVersion',
+          'provenance',
+          'requester',
+          'risk',
+          'rule',
+          'run',
+          'slot',
+          'source',
+          'state',
+          'tenant',
+          'tool',
+          'votes',
+        ],
       ].toSorted(),
     );
     const rejected = await countersign([

@@ -113,9 +113,13 @@ function failuresOf(wanted: string): Int32Array {
 }
 
 function holdsWhole(text: string, wanted: string, failures: Int32Array): boolean {
-  for (let index = 0, length = 0; index < text.length; index += 1) {
-    while (length > 0 && text.charCodeAt(index) !== wanted.charCodeAt(length)) length = failures[length - 1] ?? 0;
-    if (text.charCodeAt(index) === wanted.charCodeAt(length)) length += 1;
+  const first = wanted.charAt(0);
+  for (let index = text.indexOf(first), length = 0; index !== -1 && index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    while (length > 0 && code !== wanted.charCodeAt(length)) length = failures[length - 1] ?? 0;
+    if (code === wanted.charCodeAt(length)) length += 1;
+    else index = text.indexOf(first, index + 1) - 1;
+    if (index < 0) return false;
     if (length < wanted.length) continue;
     if (endsHere(text, index + 1, 1) && endsHere(text, index - length, -1)) return true;
     length = failures[length - 1] ?? 0;
@@ -164,22 +168,54 @@ const opening = new Set('([{"\'“„‘«<$€£¥~≈#');
 const closing = new Set(')]}"\'”’»>.,;:!?%$€£¥');
 
 /** The numbers that a text names, as JavaScript writes them. Those that two people could read differently are left out. */
-export function numbersIn(text: string): readonly string[] {
+function numbersIn(text: string): readonly string[] {
   const numbers: string[] = [];
-  let before: { readonly digits: boolean; readonly at: number } | undefined;
-  for (const [word] of text.matchAll(/\S+/gu)) {
-    const bare = word.length > maxNumberLength ? '' : bareWord(word);
-    if (before?.digits === true && /^[^\d\p{L}]*\d{3}(?!\d)/u.test(word.slice(0, maxNumberLength))) {
-      // Groups of a number that is written with spaces.
-      numbers.length = before.at;
-      before = { digits: endsInGroup(word), at: before.at };
-      continue;
+  let before: NumberBefore | undefined;
+  for (let place = nextDigit(text, 0); place !== -1; place = nextDigit(text, place)) {
+    const start = wordEdge(text, place, -1) + 1;
+    const end = wordEdge(text, place, 1);
+    const word = text.slice(start, end);
+    const follows = before !== undefined && text.slice(before.end, start).trim() === '';
+    if (before !== undefined && follows && /^[^\d\p{L}]*\d{3}(?!\d)/u.test(word)) {
+      // Groups of a number that is written with spaces: neither its first group nor this one is a number.
+      numbers.length = before.known;
+      before = endsInGroup(word) ? { end, known: before.known } : undefined;
+    } else {
+      before = endsInGroup(word) ? { end, known: numbers.length } : undefined;
+      const number = word.length > maxNumberLength ? undefined : readNumber(bareWord(word));
+      if (number !== undefined) numbers.push(number);
     }
-    before = { digits: endsInGroup(word), at: numbers.length };
-    const number = bare === '' ? undefined : readNumber(bare);
-    if (number !== undefined) numbers.push(number);
+    place = end;
   }
   return numbers;
+}
+
+/** A word that more groups of three may follow. */
+interface NumberBefore {
+  readonly end: number;
+  /** How many numbers were known before it. */
+  readonly known: number;
+}
+
+function nextDigit(text: string, from: number): number {
+  let place = from;
+  while (place < text.length && !isDigit(text.charCodeAt(place))) place += 1;
+  return place < text.length ? place : -1;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
+
+/** The place of the white space before or behind a word. Walks over each word once, since what follows begins behind it. */
+function wordEdge(text: string, from: number, step: 1 | -1): number {
+  let place = from;
+  while (place >= 0 && place < text.length && !isSpace(text.charCodeAt(place))) place += step;
+  return place;
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code > 0x7f && /\s/u.test(String.fromCharCode(code)));
 }
 
 function endsInGroup(word: string): boolean {
@@ -208,6 +244,7 @@ const forms: readonly { readonly form: RegExp; readonly group: string; readonly 
 const doubtful = /^[-−]?[1-9]\d{0,2}[.,]\d{3}$/;
 
 function readNumber(word: string): string | undefined {
+  if (/^[1-9]\d{0,14}$/.test(word)) return word;
   const found = doubtful.test(word) ? undefined : forms.find(({ form }) => form.test(word));
   if (found === undefined) return undefined;
   const plain = word.replace('−', '-').replaceAll('’', "'");

@@ -84,7 +84,8 @@ function ruleOf({ name, source, capability, base, conditions, provenance, rule }
     source,
     capability,
     risk: base.risk,
-    conditional: conditions.length > 0 || provenance.some(({ otherwise }) => otherwise !== 'deny'),
+    conditional:
+      conditions.length > 0 || provenance.some(({ otherwise }) => otherwise !== 'deny' && otherwise.rank > base.rank),
     provenance: Object.freeze(
       provenance.map(({ at, require, otherwise }) =>
         Object.freeze({ at, require, otherwise: otherwise === 'deny' ? otherwise : raisedTo(otherwise) }),

@@ -16,6 +16,7 @@ import {
   type PolicyDocument,
   type ToolCall,
 } from '../../src/index.ts';
+import { digestApproval } from '../../src/execute/digest.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { verifies } from '../../../../test/verifies.ts';
 import { callTo, counted, document, fixture, type Fixture, type FixtureOptions } from '../support/fixture.ts';
@@ -248,6 +249,21 @@ verifies(
   },
 );
 
+verifies(
+  ['APR-7', 'CAP-12'],
+  'a payee that an approver wrote is paid, also by a process that saw nothing else',
+  async () => {
+    const f = setUp();
+    const { call, id } = await filed(f);
+    const { digest } = await f.approvals.show(f.carol, id);
+    await f.approvals.edit(f.carol, { id, digest, arguments: JSON.stringify({ payee: thief }) });
+    await f.decide(id, 'approve');
+    const gate = gateOf({ countersign: elsewhere(f) });
+    const resumed = gate.execute({ ...call, origin: 'resume' }, (args) => args, { validate: () => undefined });
+    expect(await resumed).toMatchObject({ status: 'completed', result: { payee: thief } });
+  },
+);
+
 async function onDisk(): Promise<{ f: Fixture; database: DatabaseSync }> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-provenance-'));
   folders.push(folder);
@@ -277,6 +293,33 @@ verifies(
     }
     set.run(textOf(id), id);
     expect(await gate.execute({ ...call, origin: 'resume' }, () => 'done')).toMatchObject({ status: 'completed' });
+    database.close();
+  },
+);
+
+verifies(
+  ['APR-9', 'CAP-12'],
+  'provenance of another request, put in place together with a digest that fits, is shown as not known',
+  async () => {
+    const { f, database } = await onDisk();
+    const trusted = await filed(f);
+    const gate = gateOf(f, { user: ['pay Ada'] });
+    const call = callTo('wire', { payee: thief });
+    const outcome = await gate.execute(call, () => 'done');
+    if (outcome.status !== 'pending') throw new Error(outcome.status);
+    const id = outcome.approval;
+    const good = (await f.store.approval('acme', trusted.id))?.sealedProvenance;
+    const target = await f.store.approval('acme', id);
+    if (good === undefined || target === undefined) throw new Error('not filed');
+    for (const sealedProvenance of [good, undefined]) {
+      const { sealedProvenance: _, ...bare } = target;
+      const forged = { ...bare, ...(sealedProvenance === undefined ? {} : { sealedProvenance }) };
+      const set = database.prepare('UPDATE approvals SET sealed_provenance = ?, digest = ? WHERE id = ?');
+      set.run(sealedProvenance ?? null, digestApproval(target.call, forged), id);
+      const view = await f.approvals.show(f.carol, id);
+      expect(view).toMatchObject({ id, state: 'pending' });
+      expect(view.provenance).toBeUndefined();
+    }
     database.close();
   },
 );
