@@ -213,13 +213,14 @@ describe('public names', () => {
   `));
   test('of the console', () =>
     expect(names(console)).toMatchInlineSnapshot(`
-    [
-      "approverToken",
-      "createConsole",
-      "oneTimeCode",
-      "serveConsole",
-    ]
-  `));
+      [
+        "approverToken",
+        "createConsole",
+        "oidcSignIn",
+        "oneTimeCode",
+        "serveConsole",
+      ]
+    `));
   test('of the LangChain adapter', () =>
     expect(names(langchain)).toMatchInlineSnapshot(`
     [
