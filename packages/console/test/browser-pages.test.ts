@@ -62,7 +62,7 @@ async function signedIn(options: BrowserContextOptions = {}, who = 'carol'): Pro
   const page = await (await browser.newContext(options)).newPage();
   page.setDefaultTimeout(10_000);
   await page.goto(office.url);
-  await page.locator('input[name=code]').fill(`${who}-token`);
+  await page.locator('#code').fill(`${who}-token`);
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Inbox' }).waitFor();
   return page;

@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { verifies } from '../../../test/verifies.ts';
 import { jsonLines, prettyJson } from '../src/pretty-json.ts';
+import { restrictTo } from '../src/restrict.ts';
 import { createOffice, day, hour, minute, type Office } from './support/office.ts';
 
 let office: Office;
@@ -33,10 +34,15 @@ function visitor(cookie = ''): Visitor {
 }
 
 async function signedIn(who = 'carol'): Promise<Visitor> {
+  return enter({ code: `${who}-token`, way: '0' });
+}
+
+/** Through one of the ways to sign in. */
+async function enter(fields: Record<string, string>): Promise<Visitor> {
   const response = await fetch(new URL('/sign-in', office.url), {
     method: 'POST',
     redirect: 'manual',
-    body: new URLSearchParams({ code: `${who}-token` }),
+    body: new URLSearchParams(fields),
     headers: { 'content-type': 'application/x-www-form-urlencoded', origin: new URL(office.url).origin },
   });
   expect(response.status).toBe(303);
@@ -97,6 +103,24 @@ describe('the ledger, the load and the policy', () => {
     expect((await erin('/runs/run-1')).status).toBe(200);
   });
 
+  verifies(['OPS-3', 'APR-6'], 'are closed to whoever signed in for one request', async () => {
+    office = await createOffice();
+    const { id } = await office.ask('send_email');
+    const one = await enter({ code: id, way: '1' });
+    for (const path of [...paths, `/runs/run-1?request=${id}`]) {
+      const page = await one(path);
+      expect([page.status, page.text.includes('You signed in for one request only.')]).toEqual([403, true]);
+      expect(page.text).not.toMatch(/send_email|payments/);
+    }
+    const { source, status } = await one(`/approvals/${id}`);
+    expect(status).toBe(200);
+    expect(source).not.toMatch(/href="\/(?:runs|load|policy)/);
+    const restricted = restrictTo(id, office.approvals.as({ tenant: 'acme', id: 'carol' }));
+    expect([restricted.readsLedger, await restricted.approvers()]).toEqual([false, undefined]);
+    await expect(restricted.timeline('run-1')).rejects.toMatchObject({ code: 'ERR_APPROVER' });
+    await expect(restricted.load({ windowMs: day })).rejects.toMatchObject({ code: 'ERR_APPROVER' });
+  });
+
   test('are not there for a console without a policy, for a window and a run that are none', async () => {
     office = await createOffice({ policy: false });
     await office.ask('send_email');
@@ -128,6 +152,7 @@ describe('the page of a run', () => {
       await office.vote(id, 'carol', 'approve', 'asked for by the customer');
       await run();
       const waiting = await office.ask('refund', { amount: 5, currency: 'EUR' });
+      await expect(office.vote(waiting.id, 'erin')).rejects.toMatchObject({ code: 'ERR_APPROVER' });
       const carol = await signedIn();
       expect((await carol(`/approvals/${id}`)).source).toContain(`href="/runs/run-1?request=${id}"`);
       const { text, source } = await carol(`/runs/run-1?request=${id}`);
@@ -139,6 +164,7 @@ describe('the page of a run', () => {
         /capability_missing/,
         /approval: approved .* By carol For user alice/,
         /asked for by the customer/,
+        /approval: refused .* By erin .* not_eligible/,
         /claim: claimed/,
         /outcome: completed/,
         /2026-11-23 09:01:00\.000 UTC/,

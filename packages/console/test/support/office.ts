@@ -17,7 +17,7 @@ import {
   type PolicyDocument,
   type Store,
 } from '@countersign/core';
-import { approverToken, serveConsole } from '../../src/index.ts';
+import { approverToken, serveConsole, type SignIn } from '../../src/index.ts';
 
 const everything = [
   'tickets:ticket:read',
@@ -155,7 +155,7 @@ export async function createOffice(options: OfficeOptions = {}): Promise<Office>
   });
   const policies = [policy, definePolicy(otherPolicy)];
   const console = await serveConsole({
-    ...{ service: approvals, signIn: approverToken(approvers), now },
+    ...{ service: approvals, signIn: [approverToken(approvers), linkTo()], now },
     ...(options.policy === false ? {} : { policy: policies }),
   });
   let calls = 0;
@@ -188,6 +188,13 @@ export async function createOffice(options: OfficeOptions = {}): Promise<Office>
     },
   };
   return office;
+}
+
+/** What a link in a message gives: Carol, for the one approval that is typed. */
+function linkTo(): SignIn {
+  const approver = { tenant: 'acme', id: 'carol', groups: ['support-leads', 'directors'] };
+  const verify = (only: string) => ({ approver, only });
+  return { kind: 'typed', label: 'Link', hint: 'From a message.', loopbackOnly: false, verify };
 }
 
 /** Seven days up to Monday: busier by day, some rejections, some silence, and one who approves without reading. */
