@@ -25,7 +25,7 @@ export interface ApprovalPage {
 export function approvalPage(page: ApprovalPage): Html {
   const { base, approval, now, session, problem } = page;
   const refusal = whyNot(approval, session.approver, now);
-  return html`<p><a href="${base}/">← Inbox</a></p>
+  return html`${session.only === undefined && html`<p><a href="${base}/">← Inbox</a></p>`}
     <h1>${shown(approval.tool)}</h1>
     <p class="badges">${riskBadge(approval)} ${stateBadge(approval)}</p>
     ${problem !== undefined && html`<p class="problem" role="alert"><b>Not done.</b> ${shown(problem)}</p>`}
@@ -54,7 +54,8 @@ function editedBy({ originalArguments, arguments: text }: ApprovalView): Html | 
     </details>`;
 }
 
-function sincePrevious({ approval, previous, base, now }: ApprovalPage): Html {
+function sincePrevious({ approval, previous, base, now, session }: ApprovalPage): Html | undefined {
+  if (session.only !== undefined) return undefined;
   if (previous === undefined) {
     return html`<p class="note">No earlier call of this tool by this agent was found that somebody approved.</p>`;
   }

@@ -6,9 +6,10 @@ import type { ApprovalView, ApproverSession } from '@countersign/core';
 import type { Context, Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { approvalPage, type ApprovalPage } from './approval-page.ts';
+import { sessionIdOf } from './cookies.ts';
 import { layout, type Page } from './layout.ts';
 import { historyPage, inboxPage } from './list-pages.ts';
-import { sessionIdOf, formOf, type ConsoleEnvironment, type Parts } from './parts.ts';
+import { formOf, type ConsoleEnvironment, type Parts } from './parts.ts';
 import { Problem, problemOf } from './problem.ts';
 
 type Asked = Context<ConsoleEnvironment>;
@@ -142,7 +143,7 @@ function events(context: Asked, parts: Parts) {
     while (!stream.aborted && performance.now() < until) {
       const session = await parts.sessions.find(sessionIdOf(context, parts), false);
       if (session === undefined) return stream.writeSSE({ event: 'signed-out', data: '' });
-      const print = await parts.watch.next(session.approver, seen, streamStepMs);
+      const print = await parts.watch.next(session, seen, streamStepMs);
       const event = print === seen ? 'still' : seen === undefined ? 'ready' : 'changed';
       seen = print;
       await stream.writeSSE({ event, data: '' });

@@ -14,13 +14,16 @@ import { layout } from './layout.ts';
 import { problemPage } from './plain-pages.ts';
 import { problemOf } from './problem.ts';
 import { requireSession, type ConsoleEnvironment, type Parts } from './parts.ts';
+import { createDepartures } from './departures.ts';
 import { createSessions, type SessionLimits } from './sessions.ts';
 import type { SignIn } from './sign-in.ts';
+import { waysOf } from './ways.ts';
 import { createWatch } from './watch.ts';
 
 export interface ConsoleOptions {
   readonly service: Pick<ApprovalsService, 'as'>;
-  readonly signIn: SignIn;
+  /** How people sign in; several are offered side by side. */
+  readonly signIn: SignIn | readonly SignIn[];
   /**
    * Where browsers reach the console, with its path: `https://ops.example/approvals`. https, or http on this machine.
    * A proxy in front must pass `Host` and `Origin` on as they came.
@@ -44,11 +47,13 @@ const maxEditBytes = 3 * 4_194_304 + maxFormBytes;
 
 /** @throws ConfigurationError for an address on which a session would not be safe */
 export function createConsole(options: ConsoleOptions): Console {
-  const { service, signIn, now = Date.now } = options;
-  const url = readUrl(options.url, signIn.loopbackOnly);
+  const { service, now = Date.now } = options;
+  const ways = waysOf(options.signIn);
+  const url = readUrl(options.url, ways.loopbackOnly);
   const base = url.pathname.replace(/\/+$/, '');
   const sessions = createSessions({ ...defaultLimits, ...options.sessions }, now);
-  const parts: Parts = { service, signIn, url, base, sessions, now, watch: createWatch(service) };
+  const departures = createDepartures(now);
+  const parts: Parts = { service, ways, url, base, sessions, departures, now, watch: createWatch(service) };
 
   const root = new Hono<ConsoleEnvironment>();
   root.use('*', guard(url));

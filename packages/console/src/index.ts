@@ -10,4 +10,4 @@ export { approverToken } from './approver-token.ts';
 export { oneTimeCode } from './one-time-code.ts';
 export type { OneTimeCodeOptions } from './one-time-code.ts';
 export type { SessionLimits } from './sessions.ts';
-export type { SignedIn, SignIn } from './sign-in.ts';
+export type { Departure, RedirectSignIn, SignedIn, SignIn, TypedSignIn } from './sign-in.ts';

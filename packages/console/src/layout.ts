@@ -18,16 +18,19 @@ export interface Page {
   readonly current?: 'inbox' | 'history';
   /** Whether it follows what others do. */
   readonly live?: boolean;
+  /** Where the browser goes on to by itself. */
+  readonly onward?: string;
   readonly main: Html;
 }
 
-export function layout({ base, title, session, current, live, main }: Page): Html {
+export function layout({ base, title, session, current, live, onward, main }: Page): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
+        ${onward !== undefined && html`<meta http-equiv="refresh" content="0; url=${onward}" />`}
         <title>${visible(title)} · Countersign</title>
         <link rel="icon" href="${base}/icon.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="${base}/console.css" />
@@ -48,11 +51,14 @@ export function layout({ base, title, session, current, live, main }: Page): Htm
 function navigation(base: string, session: Session, current: Page['current']): Html {
   const link = (name: 'inbox' | 'history', path: string, text: string): Html =>
     html`<li><a href="${base}${path}" ${current === name ? html`aria-current="page"` : ''}>${text}</a></li>`;
-  return html`<nav aria-label="Pages">
-      <ul>
-        ${link('inbox', '/', 'Inbox')} ${link('history', '/history', 'History')}
-      </ul>
-    </nav>
+  return html`${
+      session.only === undefined &&
+      html`<nav aria-label="Pages">
+        <ul>
+          ${link('inbox', '/', 'Inbox')} ${link('history', '/history', 'History')}
+        </ul>
+      </nav>`
+    }
     <form class="who" method="post" action="${base}/sign-out">
       ${tokenField(session)}
       <span>${shown(session.approver.id)} <small>${shown(session.approver.tenant)}</small></span>

@@ -6,7 +6,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Approver } from '@countersign/core';
 import { codeOf, groupedCode, typedCode } from '@countersign/core/channel';
-import type { SignIn } from './sign-in.ts';
+import type { TypedSignIn } from './sign-in.ts';
 
 export interface OneTimeCodeOptions {
   /** Who signs in with the code. */
@@ -23,7 +23,7 @@ const renewMs = 10_000;
 /** 80 bits. */
 const codeLength = 16;
 
-export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now }: OneTimeCodeOptions): SignIn {
+export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now }: OneTimeCodeOptions): TypedSignIn {
   let code: { readonly text: string; readonly madeAt: number; attempts: number } | undefined;
   let renewedAt: number | undefined;
   const renew = (): void => {
@@ -37,6 +37,7 @@ export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now 
   };
   renew();
   return {
+    kind: 'typed',
     label: 'One-time code',
     hint: 'It stands in the terminal that started the console.',
     loopbackOnly: true,

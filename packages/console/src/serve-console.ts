@@ -5,6 +5,7 @@
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { ConfigurationError } from '@countersign/core';
+import { waysOf } from './ways.ts';
 import { createConsole, type ConsoleOptions } from './console.ts';
 
 export interface ServeConsoleOptions extends Omit<ConsoleOptions, 'url'> {
@@ -27,7 +28,7 @@ const loopback = '127.0.0.1';
 /** @throws ConfigurationError as `createConsole`; the error of the socket when the address is taken */
 export async function serveConsole(options: ServeConsoleOptions): Promise<ServedConsole> {
   const { hostname = loopback, port = 0, url } = options;
-  if (hostname !== loopback && (url === undefined || options.signIn.loopbackOnly)) {
+  if (hostname !== loopback && (url === undefined || waysOf(options.signIn).loopbackOnly)) {
     throw new ConfigurationError(`a console that listens on ${hostname} needs its url, and a sign-in made for that`);
   }
   let answer: (request: Request) => Promise<Response> = async () => new Response(undefined, { status: 503 });

@@ -5,13 +5,22 @@
 import { createHash } from 'node:crypto';
 import type { ApprovalsService, Approver } from '@countersign/core';
 
+interface Watched {
+  readonly approver: Approver;
+  readonly only: string | undefined;
+}
+
 export interface Watch {
-  /** Resolves when something has changed, or after `ms`; answers what it looks like now. */
-  next(approver: Approver, seen: string | undefined, ms: number): Promise<string | undefined>;
+  /**
+   * Resolves when something has changed, or after `ms`; answers what it looks like now.
+   * @param watched whose requests; of those only one, where the session is about one
+   */
+  next(watched: Watched, seen: string | undefined, ms: number): Promise<string | undefined>;
 }
 
 const pollMs = 1_000;
 const maxWatched = 1_000;
+const maxLooks = 1_000;
 
 interface Look {
   readonly at: number;
@@ -22,19 +31,21 @@ export function createWatch(service: Pick<ApprovalsService, 'as'>): Watch {
   const looks = new Map<string, Look>();
 
   /** The same for everybody in the tenant, so that one look is shared. `undefined` when the store does not answer. */
-  function look(approver: Approver): Promise<string | undefined> {
-    const last = looks.get(approver.tenant);
+  function look(watched: Watched): Promise<string | undefined> {
+    const key = JSON.stringify([watched.approver.tenant, watched.only]);
+    const last = looks.get(key);
     if (last !== undefined && performance.now() - last.at < pollMs) return last.print;
-    const print = fingerprint(service, approver).catch(() => undefined);
-    looks.set(approver.tenant, { at: performance.now(), print });
+    const print = fingerprint(service, watched).catch(() => undefined);
+    if (looks.size >= maxLooks) looks.clear();
+    looks.set(key, { at: performance.now(), print });
     return print;
   }
 
   return {
-    async next(approver, seen, ms) {
+    async next(watched, seen, ms) {
       const until = performance.now() + ms;
       for (;;) {
-        const print = await look(approver);
+        const print = await look(watched);
         if (print !== undefined && print !== seen) return print;
         if (performance.now() >= until) return seen;
         await new Promise<void>((resolve) => setTimeout(resolve, pollMs).unref());
@@ -43,8 +54,10 @@ export function createWatch(service: Pick<ApprovalsService, 'as'>): Watch {
   };
 }
 
-async function fingerprint(service: Pick<ApprovalsService, 'as'>, approver: Approver): Promise<string> {
-  const pending = await service.as(approver).list({ state: 'pending', limit: maxWatched });
+async function fingerprint(service: Pick<ApprovalsService, 'as'>, { approver, only }: Watched): Promise<string> {
+  const session = service.as(approver);
+  const pending =
+    only === undefined ? await session.list({ state: 'pending', limit: maxWatched }) : [await session.show(only)];
   const facts = pending.map(({ id, state, digest, votes }) => [id, state, digest, votes.length]);
   return createHash('sha256').update(JSON.stringify(facts)).digest('base64url');
 }

@@ -45,7 +45,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function createWorld(signIn?: SignIn): Promise<World> {
+export async function createWorld(signIn?: SignIn | readonly SignIn[]): Promise<World> {
   const store = memoryStore();
   const key = randomBytes(32);
   const removed = new Set<string>();
