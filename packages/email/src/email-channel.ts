@@ -65,7 +65,10 @@ export function emailChannel(options: EmailChannelOptions): ApprovalChannel {
   const send = createSend(options.transport, timeoutMs);
   const sent = createSent();
   const host = from.address.slice(from.address.lastIndexOf('@') + 1);
-  const idOf = (parts: readonly string[]): string => `${hashOf([name, ...parts]).toString('hex').slice(0, 40)}@${host}`;
+  const idOf = (parts: readonly string[]): string =>
+    `${hashOf([name, ...parts])
+      .toString('hex')
+      .slice(0, 40)}@${host}`;
 
   /** @param kind what the mail says, beyond that there is a request; the first mail of a request says nothing more */
   async function mailsFor(notice: ApprovalNotice, kind: (tag: string) => readonly string[]): Promise<readonly Mail[]> {
@@ -136,7 +139,10 @@ export function emailChannel(options: EmailChannelOptions): ApprovalChannel {
     const failed = await deliver(due, () => closedMail(notice, link));
     if (failed.length === 0) return;
     const waiting = new Set(failed.map(({ mail }) => mail.tag));
-    throw new PartlyTold(describe(failed, due), referenceOf({ digest: digest || tagOf([notice.digest]), tags: waiting }));
+    throw new PartlyTold(
+      describe(failed, due),
+      referenceOf({ digest: digest || tagOf([notice.digest]), tags: waiting }),
+    );
   }
 
   return { name, opened, closed };

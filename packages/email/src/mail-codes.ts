@@ -10,9 +10,10 @@
  * 100 bits; 80 for whoever has another person's code of the same request and so knows the first four letters.
  * @module
  */
-import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { ConfigurationError, KeyError, type ApprovalNotice, type Approvals, type Approver } from '@countersign/core';
-import { codeOf, groupedCode, memoryReplayGuard, typedCode, type ReplayGuard } from '@countersign/core/channel';
+import type { KeyObject } from 'node:crypto';
+import { ConfigurationError, type ApprovalNotice, type Approvals, type Approver } from '@countersign/core';
+import { groupedCode, memoryReplayGuard, typedCode, type ReplayGuard } from '@countersign/core/channel';
+import { createCodeMaker, createTries, isSame, placeLength, type CodeMaker, type CodeSubject } from './code-maker.ts';
 import type { MailCode } from './message.ts';
 
 export interface MailCodesOptions {
@@ -50,7 +51,10 @@ export interface MailCodes {
   /** @param presented what was typed */
   verify(presented: string): Promise<MailSignedIn | undefined>;
   /** The same code again within a quarter of its life. */
-  issue(input: { readonly notice: Pick<ApprovalNotice, 'tenant' | 'id' | 'digest' | 'expiresAt'>; readonly approver: string }): MailCode;
+  issue(input: {
+    readonly notice: CodeSubject & Pick<ApprovalNotice, 'expiresAt'>;
+    readonly approver: string;
+  }): MailCode;
 }
 
 const defaultLifeMs = 8 * 3_600_000;
@@ -58,15 +62,19 @@ const shortestLifeMs = 60_000;
 const longestLifeMs = 7 * 24 * 3_600_000;
 /** A code is good in the window it was made in, and the three after. */
 const windows = 4;
-const placeLength = 4;
-const personLength = 12;
-const checkLength = 4;
-const form = /^[0-9A-HJKMNP-TV-Z]{20}$/;
+const maxTyped = 200;
 const page = 100;
 const maxPages = 20;
-const maxWrong = 10;
+/** Reads what waits, and is nobody: it cannot be in the list of approvers under this name by accident. */
+const reader = 'countersign-mail-codes';
 
-type Waiting = Pick<ApprovalNotice, 'tenant' | 'id' | 'digest'>;
+/** What a code was found to be. */
+interface Found {
+  readonly id: string;
+  readonly approver: Approver;
+  readonly expiresAt: number;
+  readonly voted: boolean;
+}
 
 /** @throws KeyError, ConfigurationError */
 export function mailCodes(options: MailCodesOptions): MailCodes {
@@ -75,49 +83,29 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
     throw new ConfigurationError('a code is good for a minute at least and for 7 days at most');
   }
   const windowMs = Math.floor(lifeMs / windows);
+  const currentWindow = (): number => Math.floor(now() / windowMs);
   const replays = options.replays ?? memoryReplayGuard(now, windowMs * windows);
-  const code = createCoder(options.key);
+  const maker = createCodeMaker(options.key);
   const tries = createTries(windowMs * windows, now);
-  const windowAt = (time: number): number => Math.floor(time / windowMs);
-
-  async function current(id: string): Promise<Approver | undefined> {
-    return (await options.approvers()).find((approver) => approver.tenant === tenant && approver.id === id);
-  }
-
-  /** Whom a code was made for. Every code of the request is computed, whichever fits: its time tells nothing. */
-  async function find(presented: string): Promise<Found | undefined> {
-    const approvers = (await options.approvers()).filter((approver) => approver.tenant === tenant);
-    const window = windowAt(now());
-    let found: Found | undefined;
-    for await (const request of waitingAt(approvals, tenant, code.place(tenant, presented))) {
-      for (const approver of approvers) {
-        for (let age = 0; age < windows; age += 1) {
-          const known = code.of(request, approver.id, window - age);
-          if (isSame(presented, known)) found = { approver, ...request };
-        }
-      }
-    }
-    return found;
-  }
 
   async function refuse(reason: string, approval?: string): Promise<undefined> {
-    await approvals.recordRefused({ tenant, channel: 'email', reason, ...(approval === undefined ? {} : { approval }) });
-    return undefined;
+    const known = approval === undefined ? {} : { approval };
+    await approvals.recordRefused({ tenant, channel: 'email', reason, ...known });
   }
 
   async function verify(presented: string): Promise<MailSignedIn | undefined> {
-    const typed = typedCode(presented.slice(0, 200));
-    if (!form.test(typed)) return refuse('code');
-    if (!tries.left(typed.slice(0, placeLength))) return refuse('too_many');
-    const found = code.isOurs(typed) ? await find(typed) : undefined;
+    const code = typedCode(presented.slice(0, maxTyped));
+    const place = code.slice(0, placeLength);
+    if (!tries.isLeft(place)) return refuse('too_many');
+    const found = maker.isOurs(code) ? await find(options, maker, code, currentWindow()) : undefined;
     if (found === undefined) {
-      tries.wrong(typed.slice(0, placeLength));
+      tries.wrong(place);
       return refuse('code');
     }
-    const { approver, id, expiresAt, voters } = found;
-    if (voters.some((voter) => voter.toLowerCase() === approver.id.toLowerCase())) return refuse('voted', id);
-    if (!(await replays.take(`mail-code/${code.nameOf(typed)}`))) return refuse('replayed', id);
-    return { approver, only: id, until: expiresAt, refresh: () => current(approver.id) };
+    const { approver, id, expiresAt } = found;
+    if (found.voted) return refuse('voted', id);
+    if (!(await replays.take(`mail-code/${code}`))) return refuse('replayed', id);
+    return { approver, only: id, until: expiresAt, refresh: () => current(options, approver.id) };
   }
 
   return {
@@ -128,9 +116,53 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
     verify,
     issue({ notice, approver }) {
       if (notice.tenant !== tenant) throw new ConfigurationError(`these codes are for tenant ${tenant} alone`);
-      const window = windowAt(now());
+      const window = currentWindow();
       const until = Math.min(notice.expiresAt, (window + windows) * windowMs);
-      return { code: groupedCode(code.of(notice, approver, window)), until };
+      return { code: groupedCode(maker.make(notice, approver, window)), until };
     },
   };
+}
+
+async function current({ approvers, tenant }: MailCodesOptions, id: string): Promise<Approver | undefined> {
+  return (await approvers()).find((approver) => approver.tenant === tenant && approver.id === id);
+}
+
+/** Every code of the request is computed, whichever fits: how long it takes tells nothing. */
+async function find(
+  options: MailCodesOptions,
+  maker: CodeMaker,
+  code: string,
+  window: number,
+): Promise<Found | undefined> {
+  const approvers = (await options.approvers()).filter(({ tenant }) => tenant === options.tenant);
+  const place = code.slice(0, placeLength);
+  let found: Found | undefined;
+  for await (const { id, digest, expiresAt, voters } of waiting(options)) {
+    if (digest === '' || !isSame(maker.place(options.tenant, id), place)) continue;
+    for (const approver of approvers) {
+      for (let age = 0; age < windows; age += 1) {
+        if (!isSame(maker.make({ tenant: options.tenant, id, digest }, approver.id, window - age), code)) continue;
+        const voted = voters.some((voter) => voter.toLowerCase() === approver.id.toLowerCase());
+        found = { id, approver, expiresAt, voted };
+      }
+    }
+  }
+  return found;
+}
+
+type Waiting = Omit<CodeSubject, 'tenant'> & Pick<Found, 'expiresAt'> & { readonly voters: readonly string[] };
+
+/** What waits for a decision, newest first. */
+async function* waiting({ approvals, tenant }: MailCodesOptions): AsyncGenerator<Waiting> {
+  const session = approvals.as({ tenant, id: reader });
+  let before: string | undefined;
+  for (let pages = 0; pages < maxPages; pages += 1) {
+    const from = before === undefined ? {} : { before };
+    const views = await session.list({ state: 'pending', newestFirst: true, limit: page, ...from });
+    for (const { id, digest, expiresAt, state, votes } of views) {
+      if (state === 'pending') yield { id, digest, expiresAt, voters: votes.map(({ approver }) => approver) };
+    }
+    before = views.at(-1)?.id;
+    if (views.length < page) return;
+  }
 }

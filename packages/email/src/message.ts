@@ -60,7 +60,9 @@ function endOf({ state, votes }: ApprovalNotice): string {
 }
 
 function subjectOf({ tool, risk }: ApprovalNotice): string {
-  return `[Countersign] Decision needed: ${inert(tool, maxInSubject)} (risk ${inert(risk, maxInSubject)})`;
+  // A mail reader decodes what looks like an encoded word (RFC 2047), line breaks and all.
+  const word = (text: string): string => inert(text, maxInSubject).replaceAll('=?', '=[?]');
+  return `[Countersign] Decision needed: ${word(tool)} (risk ${word(risk)})`;
 }
 
 function rowsOf(notice: ApprovalNotice): readonly Row[] {
@@ -105,7 +107,10 @@ function contentOf({ subject, lead, link, codeRows, advice, rows }: Parts): Mail
 function htmlOf({ lead, link, codeRows, advice, rows }: Omit<Parts, 'subject'>): string {
   const cells = (of: readonly Row[]): string =>
     of
-      .map(([name, value]) => `<tr><th align="left" valign="top">${escapeHtml(name)}</th><td><code>${escapeHtml(value)}</code></td></tr>`)
+      .map(
+        ([name, value]) =>
+          `<tr><th align="left" valign="top">${escapeHtml(name)}</th><td><code>${escapeHtml(value)}</code></td></tr>`,
+      )
       .join('\n');
   return [
     '<!doctype html>',

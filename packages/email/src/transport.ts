@@ -30,7 +30,9 @@ export function createSend(transport: MailTransport, timeoutMs: number): Send {
     try {
       const sending = transporter.sendMail({ ...mail, signal: AbortSignal.timeout(timeoutMs) });
       // A transporter of somebody's own may know no signal.
-      const { accepted = [] } = await within(sending, timeoutMs, () => Object.assign(new Error(), { code: 'ETIMEDOUT' }));
+      const { accepted = [] } = await within(sending, timeoutMs, () =>
+        Object.assign(new Error(), { code: 'ETIMEDOUT' }),
+      );
       if (accepted.length !== 1) throw Object.assign(new Error(), { code: 'EENVELOPE' });
     } catch (error) {
       throw new MailFailed(error);
