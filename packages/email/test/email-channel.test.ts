@@ -2,6 +2,7 @@
  * Mails over a real SMTP server, read back with a mail parser.
  */
 import { connect } from 'node:net';
+import { LinkifyIt } from 'linkify-it';
 import { createTransport } from 'nodemailer';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ApprovalNotice } from '@countersign/core';
@@ -68,6 +69,8 @@ describe('the contract of a channel', () => {
   for (const { name, run } of cases) verifies(['APR-3', 'APR-12'], name, run);
 });
 
+const linkifier = new LinkifyIt({ fuzzyLink: true, fuzzyEmail: true, fuzzyIP: true });
+
 describe('what a mail is', () => {
   verifies(['APR-3', 'APR-12'], 'one mail for each person, marked as automatic, and its end follows it', async () => {
     const server = await listening();
@@ -117,15 +120,21 @@ describe('what a mail is', () => {
     '=?utf-8?q?=0D=0ABcc:_mallory=40evil.example?=',
     '\r\n.\r\nMAIL FROM:<mallory@evil.example>\r\n',
     `${'x'.repeat(5_000)}\r\nBcc: mallory@evil.example`,
+    '</code></td></table><script src=//evil.example/x></script><img src=https://evil.example/pixel>',
+    '"><a href="javascript:evil()">approve</a><form action=//evil.example><input autofocus onfocus=evil()>',
+    '<!--<style>@import "//evil.example"</style><svg onload=evil()><base href=//evil.example>',
+    'https://ops.acme.example.evil.example/approvals and www.evil.example and mallory@evil.example',
   ];
+  const withoutLink = (tags: readonly string[]) => tags.filter((tag) => !tag.startsWith('a href='));
   verifies(
     ['APR-3', 'APR-12'],
-    'a tool name, an argument, a requester or an agent that injects headers stays text in its line',
+    'a tool name, an argument, a requester or an agent that injects headers, markup or links stays text in its line',
     async () => {
       const server = await listening();
       const plain = channelTo(server, { name: 'plain' });
       await plain.opened(notice(), undefined);
-      const expected = server.received[0]?.mail.headers.map(({ key }) => key);
+      const first = server.received[0] ?? expect.fail();
+      const expected = first.mail.headers.map(({ key }) => key);
       for (const [index, attack] of injections.entries()) {
         const id = `apr.acme.${String(index).padStart(22, '0')}`;
         const hostile = {
@@ -137,7 +146,13 @@ describe('what a mail is', () => {
           groups: [attack],
         };
         await plain.opened(notice({ id, ...hostile }), undefined);
-        const { mail, to } = server.received.at(-1) ?? expect.fail();
+        const received = server.received.at(-1) ?? expect.fail();
+        const { mail, to } = received;
+        expect(withoutLink(markup(received))).toEqual(withoutLink(markup(first)));
+        for (const part of [mail.text ?? '', htmlText(received), mail.subject ?? '']) {
+          const found = (linkifier.match(part) ?? []).map(({ url }) => url);
+          expect(found.filter((url) => !url.endsWith(`//ops.acme.example/console/approvals/${id}`))).toEqual([]);
+        }
         expect(mail.headers.map(({ key }) => key)).toEqual(expected);
         expect(to).toEqual([carol.address]);
         expect(mail.subject).toMatch(/^\[Countersign\] Decision needed: [^\r\n]{1,200} \(risk high\)$/);
