@@ -79,6 +79,8 @@ export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverD
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
 export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';
+export { terminalChannel } from './approve/terminal-channel.ts';
+export type { TerminalChannelOptions } from './approve/terminal-channel.ts';
 export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';
 export { visible } from './approve/visible.ts';
 export type { Notifier, NotifierOptions } from './approve/notifier.ts';
