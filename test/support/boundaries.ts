@@ -55,6 +55,7 @@ export const forbiddenInCore: string[] = [
   'node-vault',
   '@aws-sdk/*',
   '@octokit/*',
+  'nodemailer',
   '@countersign/*',
 ];
 

@@ -2,22 +2,14 @@
  * Tells approvers by e-mail. One mail for each person; what a mail carries decides nothing.
  * @module
  */
-import type { SendMailOptions } from 'nodemailer';
 import { ConfigurationError, type ApprovalChannel, type ApprovalNotice } from '@countersign/core';
 import { PartlyTold, within } from '@countersign/core/channel';
-import { isAddress, requireAddress } from './address.ts';
+import { requireAddress } from './address.ts';
+import { createDelivery, describe, type Mail, type MailRecipient, type Sender } from './deliver.ts';
 import { createSent, hashOf, referenceOf, tagOf, toldIn } from './delivered.ts';
 import type { MailCodes } from './mail-codes.ts';
-import { closedMail, openedMail, type MailContent } from './message.ts';
+import { closedMail, openedMail } from './message.ts';
 import { createSend, isLoopback, type MailTransport } from './transport.ts';
-
-/** Where one approver reads mail. */
-export interface MailRecipient {
-  /** Id of the approver, in the tenant of the request. */
-  readonly approver: string;
-  /** One plain address (RFC 5321 dot-string), without a name. */
-  readonly address: string;
-}
 
 export interface EmailChannelOptions {
   /**
@@ -25,7 +17,7 @@ export interface EmailChannelOptions {
    * host is this machine.
    */
   readonly transport: MailTransport;
-  readonly from: string | { readonly name: string; readonly address: string };
+  readonly from: string | Sender;
   /** Who is told of a request, as of now. */
   readonly recipients: (notice: ApprovalNotice) => readonly MailRecipient[] | Promise<readonly MailRecipient[]>;
   /** Where browsers reach the console. https, or http on this machine. */
@@ -38,22 +30,6 @@ export interface EmailChannelOptions {
   readonly timeoutMs?: number;
 }
 
-interface Mail {
-  readonly recipient: MailRecipient;
-  readonly tag: string;
-  /** Message-ID without its brackets. */
-  readonly id: string;
-  /** Message-ID of the request that this mail follows. */
-  readonly root: string;
-}
-
-interface Failed {
-  readonly mail: Mail;
-  readonly why: string;
-}
-
-const parallel = 5;
-
 /**
  * Rejects unless a server took every mail; the notifier asks again, and whoever has the mail is left out.
  * @throws ConfigurationError
@@ -62,8 +38,8 @@ export function emailChannel(options: EmailChannelOptions): ApprovalChannel {
   const { name = 'email', timeoutMs = 8_000 } = options;
   const from = senderOf(options.from);
   const base = baseOf(options.consoleUrl);
-  const send = createSend(options.transport, timeoutMs);
   const sent = createSent();
+  const deliver = createDelivery({ send: createSend(options.transport, timeoutMs), sent, from, timeoutMs });
   const host = from.address.slice(from.address.lastIndexOf('@') + 1);
   const idOf = (parts: readonly string[]): string =>
     `${hashOf([name, ...parts])
@@ -79,34 +55,6 @@ export function emailChannel(options: EmailChannelOptions): ApprovalChannel {
       return { recipient, tag, id: idOf([...person, ...kind(tag)]), root: idOf(person) };
     });
     return mails.filter(({ id }, index) => mails.findIndex((other) => other.id === id) === index);
-  }
-
-  /** Answers the mails that no server took. */
-  async function deliver(mails: readonly Mail[], contentFor: (mail: Mail) => MailContent): Promise<readonly Failed[]> {
-    const failed: Failed[] = [];
-    const waiting = mails.filter(({ id }) => !sent.has(id));
-    const until = performance.now() + timeoutMs;
-    const one = async (mail: Mail): Promise<void> => {
-      if (!isAddress(mail.recipient.address)) throw new Error('an address is not one plain address');
-      const left = until - performance.now();
-      if (left <= 0) throw new Error('the time was up');
-      // Noted also when it is accepted after the time: nobody is to have it twice.
-      await within(
-        send(composed(from, mail, contentFor(mail))).then(() => sent.add(mail.id)),
-        left,
-      );
-    };
-    const work = async (): Promise<void> => {
-      for (let mail = waiting.shift(); mail !== undefined; mail = waiting.shift()) {
-        try {
-          await one(mail);
-        } catch (error) {
-          failed.push({ mail, why: error instanceof Error ? error.message : 'unknown' });
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: parallel }, work));
-    return failed;
   }
 
   async function opened(notice: ApprovalNotice, reference: string | undefined): Promise<string> {
@@ -146,29 +94,6 @@ export function emailChannel(options: EmailChannelOptions): ApprovalChannel {
   }
 
   return { name, opened, closed };
-}
-
-type Sender = Exclude<EmailChannelOptions['from'], string>;
-
-function composed(from: Sender, { recipient: { address }, id, root }: Mail, content: MailContent): SendMailOptions {
-  return {
-    ...content,
-    from,
-    to: { name: '', address },
-    // Not left to what a parser makes of the headers.
-    envelope: { from: from.address, to: [address] },
-    messageId: `<${id}>`,
-    ...(id === root ? {} : { inReplyTo: `<${root}>`, references: [`<${root}>`] }),
-    // RFC 3834 §5, and what Exchange reads: no vacation notes, no receipts.
-    headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
-    xMailer: false,
-    ...{ disableFileAccess: true, disableUrlAccess: true },
-  };
-}
-
-function describe(failed: readonly Failed[], due: readonly Mail[]): string {
-  const reasons = [...new Set(failed.map(({ why }) => why))].slice(0, 3);
-  return `${failed.length} of ${due.length} mails were not accepted: ${reasons.join('; ')}`;
 }
 
 /** A mailbox that two approvers read proves neither of them. */

@@ -3,7 +3,8 @@
  * @module
  */
 export { emailChannel } from './email-channel.ts';
-export type { EmailChannelOptions, MailRecipient } from './email-channel.ts';
+export type { EmailChannelOptions } from './email-channel.ts';
+export type { MailRecipient, Sender } from './deliver.ts';
 export { mailCodes } from './mail-codes.ts';
 export type { MailCodes, MailCodesOptions, MailSignedIn } from './mail-codes.ts';
 export type { MailTransport, MailTransporter } from './transport.ts';

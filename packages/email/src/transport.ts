@@ -16,7 +16,7 @@ export type MailTransport = SMTPTransportOptions | MailTransporter;
 export type Send = (mail: SendMailOptions) => Promise<void>;
 
 /** What went wrong with one mail: codes only. A server's words may repeat a password or an address. */
-export class MailFailed extends Error {
+class MailFailed extends Error {
   constructor(cause: unknown) {
     super(`the mail was not accepted: ${codesOf(cause)}`);
     this.name = 'MailFailed';

@@ -64,7 +64,7 @@ verifies(
     expect(log).toMatch(
       new RegExp(`^\\n {2}request +${id}\\n[^]+\\n {2}digest +${digest}\\nrequest ${id}: approved by carol\\n$`),
     );
-    expect(log).not.toMatch(/hunter2|\u001b|\u202e/);
+    for (const hidden of ['hunter2', '\u001b', '\u202e']) expect(log).not.toContain(hidden);
   },
 );
 

@@ -31,7 +31,7 @@ export interface MailServer {
   readonly unknown: Set<string>;
   /** `down`: answers 421 to everybody. `hanging`: takes connections and never greets. */
   become(state: MailServerState): void;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** A certificate of a private CA for `mail.example` and this machine. */
@@ -54,7 +54,7 @@ export async function mailServer({ tls, login }: MailServerOptions = {}): Promis
   let state: MailServerState = 'well';
   const hanging = new Set<Socket>();
   const smtp = new SMTPServer({
-    ...(tls ?? {}),
+    ...tls,
     logger: false,
     authOptional: login === undefined,
     disabledCommands: [...(tls === undefined ? ['STARTTLS'] : []), ...(login === undefined ? ['AUTH'] : [])],
@@ -82,8 +82,9 @@ export async function mailServer({ tls, login }: MailServerOptions = {}): Promis
           raw: raw.toString('utf8'),
           mail: await PostalMime.parse(raw),
         });
+        callback();
       };
-      take().then(() => callback(), callback);
+      void take();
     },
   });
   smtp.on('error', () => undefined);

@@ -106,7 +106,10 @@ export interface Form {
 /** A browser without a person: cookies, redirects, forms. */
 export function browser(origin: string) {
   const cookies = new Map<string, string>();
-  async function send(url: string, init: RequestInit = {}): Promise<Response> {
+  async function send(
+    url: string,
+    init: Omit<RequestInit, 'headers'> & { readonly headers?: Record<string, string> } = {},
+  ): Promise<Response> {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     const response = await fetch(new URL(url, origin), {
       ...init,
