@@ -40,6 +40,7 @@ export interface Failed {
 export type Deliver = (mails: readonly Mail[], contentFor: (mail: Mail) => MailContent) => Promise<readonly Failed[]>;
 
 const parallel = 5;
+const late = 'the time was up';
 
 export function createDelivery(parts: {
   readonly send: Send;
@@ -55,10 +56,10 @@ export function createDelivery(parts: {
     const one = async (mail: Mail): Promise<void> => {
       if (!isAddress(mail.recipient.address)) throw new Error('an address is not one plain address');
       const left = until - performance.now();
-      if (left <= 0) throw new Error('the time was up');
+      if (left <= 0) throw new Error(late);
       // Noted also when it is accepted after the time: nobody is to have it twice.
       const sending = send(composed(from, mail, contentFor(mail))).then(() => sent.add(mail.id));
-      await within(sending, left);
+      await within(sending, left, () => new Error(late));
     };
     const work = async (): Promise<void> => {
       for (let mail = waiting.shift(); mail !== undefined; mail = waiting.shift()) {

@@ -4,7 +4,6 @@
  */
 import { createTransport, type SendMailOptions, type SMTPTransportOptions } from 'nodemailer';
 import { ConfigurationError } from '@countersign/core';
-import { within } from '@countersign/core/channel';
 
 /** A transporter of nodemailer, e.g. one with a pool. Its TLS is its owner's affair. */
 export interface MailTransporter {
@@ -23,16 +22,14 @@ class MailFailed extends Error {
   }
 }
 
-/** @param timeoutMs for DNS, connection, greeting, TLS and the answer together */
+/**
+ * @param timeoutMs for DNS, connection, greeting, TLS and the answer together; a transporter of somebody's own may not keep it
+ */
 export function createSend(transport: MailTransport, timeoutMs: number): Send {
   const transporter = isTransporter(transport) ? transport : createTransport(checked(transport, timeoutMs));
   return async (mail) => {
     try {
-      const sending = transporter.sendMail({ ...mail, signal: AbortSignal.timeout(timeoutMs) });
-      // A transporter of somebody's own may know no signal.
-      const { accepted = [] } = await within(sending, timeoutMs, () =>
-        Object.assign(new Error(), { code: 'ETIMEDOUT' }),
-      );
+      const { accepted = [] } = await transporter.sendMail({ ...mail, signal: AbortSignal.timeout(timeoutMs) });
       if (accepted.length !== 1) throw Object.assign(new Error(), { code: 'EENVELOPE' });
     } catch (error) {
       throw new MailFailed(error);

@@ -403,6 +403,22 @@ describe('the way to the server', () => {
     expect(server.received).toHaveLength(1);
   });
 
+  verifies('APR-3', 'a mail that is accepted after the time was up is not sent again', async () => {
+    let accept: (info: { accepted: string[] }) => void = () => expect.fail('nothing was sent');
+    let sends = 0;
+    const slow = {
+      sendMail: () => {
+        sends += 1;
+        return new Promise<{ accepted: string[] }>((resolve) => (accept = resolve));
+      },
+    };
+    const channel = channelTo({ port: 1 }, { transport: slow, timeoutMs: 100 });
+    expect((await failure(channel.opened(notice(), undefined))).message).toContain('the time was up');
+    accept({ accepted: [carol.address] });
+    await channel.opened(notice(), undefined);
+    expect(sends).toBe(1);
+  });
+
   verifies('APR-3', 'a directory of recipients that hangs or fails is bounded, and rejects', async () => {
     const server = await listening();
     for (const recipients of [() => new Promise<never>(() => undefined), () => Promise.reject(new Error('down'))]) {

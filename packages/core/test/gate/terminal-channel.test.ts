@@ -69,12 +69,15 @@ verifies(
 );
 
 test('a terminal that is gone fails the message and not the process', async () => {
-  const output = new PassThrough();
-  output.destroy();
-  const { approvals, file } = approvalSetting();
-  await file();
-  const failures: string[] = [];
-  const onFailure = ({ error }: { error: unknown }) => void failures.push(String(error));
-  const notifier = approvals.notifier({ channels: [terminalChannel({ output, timeoutMs: 500 })], onFailure });
-  expect([await notifier.tick(), failures.length]).toEqual([0, 1]);
+  const closed = new PassThrough();
+  closed.destroy();
+  const broken = new Writable({ write: (_chunk, _encoding, done) => done(new Error('write EPIPE')) });
+  for (const output of [closed, broken]) {
+    const { approvals, file } = approvalSetting();
+    await file();
+    const failures: string[] = [];
+    const onFailure = ({ error }: { error: unknown }) => void failures.push(String(error));
+    const notifier = approvals.notifier({ channels: [terminalChannel({ output, timeoutMs: 500 })], onFailure });
+    expect([await notifier.tick(), failures.length]).toEqual([0, 1]);
+  }
 });
