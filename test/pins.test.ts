@@ -175,6 +175,7 @@ describe('public names', () => {
       "PartlyTold",
       "RequestRefused",
       "codeOf",
+      "createRateLimit",
       "groupedCode",
       "isFresh",
       "memoryReplayGuard",

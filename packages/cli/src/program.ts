@@ -19,6 +19,7 @@ import { exportCommand } from './commands/audit-export.ts';
 import { headsCommand } from './commands/audit-heads.ts';
 import { queryCommand } from './commands/audit-query.ts';
 import { verifyCommand } from './commands/audit-verify.ts';
+import { consoleCommand } from './commands/console.ts';
 import { listCredentialsCommand } from './commands/credentials-list.ts';
 import { revokeCommand } from './commands/credentials-revoke.ts';
 import { rotateCommand } from './commands/credentials-rotate.ts';
@@ -63,6 +64,7 @@ export function createProgram(): Command {
     const group = program.command(name).description(descriptions[name]);
     for (const add of groups[name]) add(group);
   }
+  consoleCommand(program);
   doctorCommand(program);
   return program;
 }

@@ -3,7 +3,8 @@
  * decide, on what, and whether it is too late is the service's answer, and only a POST from its own pages asks it.
  * @module
  */
-import { ConfigurationError, type ApprovalsService } from '@countersign/core';
+import { ConfigurationError, type Approvals } from '@countersign/core';
+import { createRateLimit, type RateLimit } from '@countersign/core/channel';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { approvalRoutes } from './approval-routes.ts';
@@ -11,17 +12,19 @@ import { assets } from './assets.ts';
 import { entryRoutes } from './entry-routes.ts';
 import { guard } from './guard.ts';
 import { layout } from './layout.ts';
+import { isLoopback } from './loopback.ts';
 import { problemPage } from './plain-pages.ts';
 import { problemOf } from './problem.ts';
 import { requireSession, type ConsoleEnvironment, type Parts } from './parts.ts';
 import { createDepartures } from './departures.ts';
 import { createSessions, type SessionLimits } from './sessions.ts';
+import { createSignInLimit, type SignInLimit } from './sign-in-limit.ts';
 import type { SignIn } from './sign-in.ts';
 import { waysOf } from './ways.ts';
 import { createWatch } from './watch.ts';
 
 export interface ConsoleOptions {
-  readonly service: Pick<ApprovalsService, 'as'>;
+  readonly service: Pick<Approvals, 'as'> & Partial<Pick<Approvals, 'recordRefused'>>;
   /** How people sign in; several are offered side by side. */
   readonly signIn: SignIn | readonly SignIn[];
   /**
@@ -29,6 +32,15 @@ export interface ConsoleOptions {
    * A proxy in front must pass `Host` and `Origin` on as they came.
    */
   readonly url: string;
+  /** Whose ledger gets the sign-ins that were refused. Without it none does. */
+  readonly tenant?: string;
+  /** Of tries to sign in, for each address. Default: 20 a minute in this process. */
+  readonly signInLimit?: RateLimit;
+  /**
+   * Who sends a request, to count tries apart: of a header only if a proxy of yours sets it. Default: all tries are counted
+   * together; `serveConsole` takes the address of the connection.
+   */
+  readonly addressOf?: (request: Request) => string | undefined;
   /** Default: 30 minutes idle, 8 hours in all. */
   readonly sessions?: Partial<SessionLimits>;
   readonly now?: () => number;
@@ -53,9 +65,11 @@ export function createConsole(options: ConsoleOptions): Console {
   const base = url.pathname.replace(/\/+$/, '');
   const sessions = createSessions({ ...defaultLimits, ...options.sessions }, now);
   const departures = createDepartures(now);
-  const parts: Parts = { service, ways, url, base, sessions, departures, now, watch: createWatch(service) };
+  const limit = limitOf(options);
+  const parts: Parts = { service, ways, url, base, sessions, departures, limit, now, watch: createWatch(service) };
 
-  const root = new Hono<ConsoleEnvironment>();
+  // The inbox is at the url with and without a slash at its end.
+  const root = new Hono<ConsoleEnvironment>({ strict: false });
   root.use('*', guard(url));
   root.onError((error, context) => {
     const { status, title, why } = problemOf(error);
@@ -82,6 +96,19 @@ export function createConsole(options: ConsoleOptions): Console {
   return { url: url.href, fetch: async (request) => root.fetch(request) };
 }
 
+function limitOf({ service, tenant, signInLimit, addressOf }: ConsoleOptions): SignInLimit {
+  if (tenant !== undefined && service.recordRefused === undefined) {
+    throw new ConfigurationError('refused sign-ins are to be recorded, and this service has no recordRefused');
+  }
+  return createSignInLimit({
+    tenant,
+    limit: signInLimit ?? createRateLimit({ points: 20, perMs: 60_000 }),
+    addressOf: addressOf ?? (() => undefined),
+    // A method of its service, and not taken off it.
+    recordRefused: (refused) => service.recordRefused?.(refused) ?? Promise.resolve(),
+  });
+}
+
 function readUrl(text: string, loopbackOnly: boolean): URL {
   const url = URL.parse(text);
   if (url === null || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
@@ -93,9 +120,4 @@ function readUrl(text: string, loopbackOnly: boolean): URL {
   }
   if (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) return url;
   throw new ConfigurationError(`a console on ${url.protocol}//${url.host} would send sessions in the clear: use https`);
-}
-
-/** RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }

@@ -6,9 +6,10 @@ import type { Context, Hono } from 'hono';
 import { dropCookie, keepDeparture, keepSessionId, readDeparture, sessionIdOf } from './cookies.ts';
 import { layout } from './layout.ts';
 import { approvalIdIn, formOf, type ConsoleEnvironment, type Parts } from './parts.ts';
-import { onwardPage, signInPage } from './plain-pages.ts';
+import { onwardPage, problemPage, signInPage } from './plain-pages.ts';
 import { Problem } from './problem.ts';
 import { isTokenOf } from './sessions.ts';
+import type { SignInRefusal } from './sign-in-limit.ts';
 import type { RedirectSignIn, SignedIn, TypedSignIn } from './sign-in.ts';
 
 type Entry = Context<ConsoleEnvironment>;
@@ -29,6 +30,29 @@ export function entryRoutes(app: Hono<ConsoleEnvironment>, parts: Parts): void {
   app.post('/sign-out', (context) => signOut(context, parts));
 }
 
+/** Whoever tries too often waits. `undefined` lets the try go on. */
+async function overLimit(context: Entry, { base, limit }: Parts): Promise<Response | undefined> {
+  const { allowed, retryAfterMs } = await limit.take(context.req.raw);
+  if (allowed) return undefined;
+  await limit.refused('rate_limited');
+  const title = 'Too many tries';
+  const main = problemPage(base, title, 'Wait a moment before you try to sign in again.');
+  return context.html(layout({ base, title, main }), 429, {
+    'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))),
+  });
+}
+
+async function refuse(
+  context: Entry,
+  parts: Parts,
+  reason: SignInRefusal,
+  next: string | undefined,
+  problem: string,
+): Promise<Response> {
+  await parts.limit.refused(reason);
+  return page(context, parts, next, problem);
+}
+
 function page(context: Entry, { base, ways }: Parts, next: string | undefined, problem?: string) {
   const main = signInPage({ base, ways, next, ...(problem === undefined ? {} : { problem }) });
   return context.html(layout({ base, title: 'Sign in', main }), problem === undefined ? 200 : 403);
@@ -44,9 +68,14 @@ function typedWay({ ways }: Parts, way = '0'): TypedSignIn | undefined {
 }
 
 async function signInTyped(context: Entry, parts: Parts) {
+  const limited = await overLimit(context, parts);
+  if (limited !== undefined) return limited;
   const { code = '', next, way } = await formOf(context);
   const person = code === '' ? undefined : await personFrom(() => typedWay(parts, way)?.verify(code));
-  if (person === undefined) return page(context, parts, approvalIdIn(next), 'That did not prove who you are.');
+  if (person === undefined) {
+    return refuse(context, parts, 'credential', approvalIdIn(next), 'That did not prove who you are.');
+  }
+  await parts.limit.giveBack(context.req.raw);
   return context.redirect(admit(context, parts, person, approvalIdIn(next)), 303);
 }
 
@@ -72,6 +101,8 @@ const callbackOf = ({ url, base }: Parts, { name }: RedirectSignIn): string =>
   `${url.origin}${base}/sign-in/${name}/callback`;
 
 async function depart(context: Entry, parts: Parts, way: RedirectSignIn) {
+  const limited = await overLimit(context, parts);
+  if (limited !== undefined) return limited;
   const { next } = await formOf(context);
   try {
     const { location, kept } = await way.begin(callbackOf(parts, way));
@@ -90,19 +121,29 @@ async function comeBack(context: Entry, parts: Parts, way: RedirectSignIn) {
   dropCookie(context, parts, 'departure');
   const begun = parts.departures.take(id, way.name);
   if (begun === undefined) {
-    return page(context, parts, undefined, 'This sign-in was not begun here, or too long ago. Begin again.');
+    const why = 'This sign-in was not begun here, or too long ago. Begin again.';
+    return refuse(context, parts, 'not_begun', undefined, why);
   }
   // The address as the provider was told it, whatever a proxy made of it on the way.
   const answer = new URL(callbackOf(parts, way));
   answer.search = new URL(context.req.url).search;
   try {
     const person = await way.finish(answer, begun.kept);
-    if (person === undefined) throw new Problem(403, 'Refused', 'You may not sign in here.');
+    if (person === undefined) {
+      return await refuse(
+        context,
+        parts,
+        'unknown_person',
+        begun.next,
+        'The provider knows you, and this console does not.',
+      );
+    }
+    await parts.limit.giveBack(context.req.raw);
     // The way here began at another site, so a redirect would not carry the session's strict cookie.
     return onward(context, parts, 'Signed in', admit(context, parts, person, begun.next));
   } catch (error) {
     if (error instanceof Problem && error.status >= 500) throw error;
-    return page(context, parts, begun.next, 'The provider did not say that you may sign in here.');
+    return refuse(context, parts, 'provider', begun.next, 'What the provider answered proves nothing. Try again.');
   }
 }
 

@@ -9,6 +9,7 @@ import type { Departures } from './departures.ts';
 import { Problem } from './problem.ts';
 import { isTokenOf, type Session, type Sessions } from './sessions.ts';
 import { isOpenTo, restrictTo } from './restrict.ts';
+import type { SignInLimit } from './sign-in-limit.ts';
 import type { Watch } from './watch.ts';
 import type { Ways } from './ways.ts';
 
@@ -19,6 +20,7 @@ export interface Parts {
   readonly base: string;
   readonly sessions: Sessions;
   readonly departures: Departures;
+  readonly limit: SignInLimit;
   readonly watch: Watch;
   readonly now: () => number;
 }
@@ -54,7 +56,7 @@ export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironme
     }
     const { only, approver } = session;
     const path = context.req.path.slice(parts.base.length);
-    if (only !== undefined && path === '/') return context.redirect(`${parts.base}/approvals/${only}`, 303);
+    if (only !== undefined && /^\/?$/.test(path)) return context.redirect(`${parts.base}/approvals/${only}`, 303);
     if (only !== undefined && !isOpenTo(only, path)) {
       throw new Problem(403, 'Not with this sign-in', 'You signed in for one request only.');
     }

@@ -65,16 +65,9 @@ describe('a session for one request', () => {
     const person = await signedInFor(own);
     const { digest } = await world.approvals.show('carol-token', other);
     const token = fieldOn(await (await person.get(`/approvals/${own}`)).text(), 'token');
-    const paths = [
-      '/history',
-      `/approvals/${other}`,
-      '//',
-      `/approvals/${own}/../${other}`,
-      '/ledger',
-      '/anything/new',
-    ];
+    const paths = ['/history', `/approvals/${other}`, `/approvals/${own}/../${other}`, '/ledger', '/anything/new'];
     for (const path of paths) {
-      const answer = await person.get(path.startsWith('//') ? `${world.origin}${path}` : path);
+      const answer = await person.get(path);
       expect([path, answer.status]).toEqual([path, 403]);
       expect(await answer.text()).not.toContain('search');
     }
