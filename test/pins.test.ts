@@ -10,6 +10,7 @@ import * as testing from '@countersign/core/testing';
 import * as cloudwatch from '@countersign/cloudwatch';
 import * as otlp from '@countersign/otlp';
 import { instruments } from '../packages/core/src/record/metrics.ts';
+import * as email from '@countersign/email';
 import * as github from '@countersign/github';
 import * as kit from '@countersign/core/store-kit';
 import * as langchain from '@countersign/langchain';
@@ -107,6 +108,7 @@ describe('public names', () => {
         "riskCatalogue",
         "runnable",
         "sealSecretsFile",
+        "terminalChannel",
         "tokenMinter",
         "verifyLedger",
         "verifyMintedToken",
@@ -171,13 +173,17 @@ describe('public names', () => {
   test('of what channels share', () =>
     expect(names(channel)).toMatchInlineSnapshot(`
     [
+      "PartlyTold",
       "RequestRefused",
+      "codeOf",
       "createRateLimit",
+      "groupedCode",
       "isFresh",
       "memoryReplayGuard",
       "problemResponse",
       "readBody",
       "statusOfError",
+      "typedCode",
       "visible",
       "within",
     ]
@@ -188,6 +194,13 @@ describe('public names', () => {
       "dangerouslyPostToLoopback",
       "webhookCallback",
       "webhookChannel",
+    ]
+  `));
+  test('of the e-mail channel', () =>
+    expect(names(email)).toMatchInlineSnapshot(`
+    [
+      "emailChannel",
+      "mailCodes",
     ]
   `));
   test('of the AI SDK adapter', () =>

@@ -56,6 +56,7 @@ export const forbiddenInCore: string[] = [
   'node-vault',
   '@aws-sdk/*',
   '@octokit/*',
+  'nodemailer',
   '@countersign/*',
 ];
 

@@ -102,6 +102,8 @@ export type {
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
 export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';
+export { terminalChannel } from './approve/terminal-channel.ts';
+export type { TerminalChannelOptions } from './approve/terminal-channel.ts';
 export type { ApprovalsHttpOptions } from './approve/http.ts';
 export type { RateLimit, RateLimitTaken } from './approve/rate-limit.ts';
 export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';

@@ -88,6 +88,7 @@ export interface ApprovalChannel {
    * A request waits, or waits for more groups than before.
    * @param reference what this method answered the last time, if it was called before
    * @returns how the channel finds its message again, e.g. a timestamp; at most 1,000 characters
+   * @throws PartlyTold when some people were told, so that they are not told again
    */
   opened(notice: ApprovalNotice, reference: string | undefined): Promise<string | undefined>;
   /** The request was decided, here or elsewhere, or has ended by itself: show it. */

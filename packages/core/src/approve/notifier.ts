@@ -17,6 +17,7 @@ import { within } from '../within-time.ts';
 import { escalationLevel, isWithinHours, readableRule } from './approval-rule.ts';
 import type { ApprovalChannel } from './approve.ts';
 import { noticeOf } from './notice.ts';
+import { PartlyTold } from './partly-told.ts';
 
 export interface NotifierOptions {
   readonly channels: readonly ApprovalChannel[];
@@ -180,7 +181,8 @@ async function tell(
     return 'told';
   } catch (error) {
     const failures = known.failures + 1;
-    await keep({ ...known, failures, retryAt: now + retryAfter(failures) });
+    const partly = error instanceof PartlyTold ? { reference: error.reference.slice(0, maxReference) } : {};
+    await keep({ ...known, ...partly, failures, retryAt: now + retryAfter(failures) });
     options.onFailure?.({ channel: channel.name, approval: id, error });
     return 'failed';
   }

@@ -18,7 +18,10 @@ export interface TerminalOptions {
   readonly output: NodeJS.WritableStream;
 }
 
-/** Shows each pending approval and asks. Only a typed `approve` approves; silence, end of input or anything else does not. */
+/**
+ * Shows each pending approval and asks, also those that come in meanwhile, and ends when none is left. Only a typed
+ * `approve` approves; silence, end of input or anything else does not.
+ */
 export async function askInTerminal({
   service,
   credential,
@@ -29,19 +32,16 @@ export async function askInTerminal({
   const ask = createAsker(lines, output);
   const decided: ApprovalView[] = [];
   try {
-    for (const approval of await service.list(credential, { state: 'pending' })) {
+    for await (const approval of waiting(service, credential)) {
       output.write(describeApproval(approval));
-      const answer = (await ask('Type "approve" or "reject" (anything else decides nothing): '))?.trim();
-      if (answer !== 'approve' && answer !== 'reject') continue;
-      const reason = answer === 'reject' ? ((await ask('Reason: ')) ?? '') : '';
-      const input = {
-        id: approval.id,
-        verdict: answer,
-        digest: approval.digest,
-        ...(reason === '' ? {} : { reason }),
-      } as const;
+      const answer = await ask('Type "approve" or "reject" (anything else decides nothing): ');
+      if (answer === undefined) break;
+      const verdict = answer.trim();
+      if (verdict !== 'approve' && verdict !== 'reject') continue;
+      const reason = verdict === 'reject' ? ((await ask('Reason: ')) ?? '') : '';
+      const { id, digest } = approval;
       try {
-        decided.push(await service.decide(credential, input));
+        decided.push(await service.decide(credential, { id, verdict, digest, ...(reason === '' ? {} : { reason }) }));
       } catch (error) {
         // Somebody else was faster; that decision stands, and the others are still to be made.
         if (!(error instanceof ApprovalConflict)) throw error;
@@ -52,6 +52,18 @@ export async function askInTerminal({
     lines.close();
   }
   return decided;
+}
+
+/** Each once, as it is when its turn comes. */
+async function* waiting(service: TerminalOptions['service'], credential: string): AsyncGenerator<ApprovalView> {
+  const seen = new Set<string>();
+  for (;;) {
+    const pending = await service.list(credential, { state: 'pending' });
+    const next = pending.find(({ id, state }) => state === 'pending' && !seen.has(id));
+    if (next === undefined) return;
+    seen.add(next.id);
+    yield next;
+  }
 }
 
 /** Only a line that comes after its question answers it: what was typed ahead was typed about something else. */
