@@ -16,6 +16,7 @@ import * as langchain from '@countersign/langchain';
 import * as postgres from '@countersign/postgres';
 import * as oauth from '@countersign/oauth';
 import * as providerKit from '@countersign/core/provider-kit';
+import * as slack from '@countersign/slack';
 import * as vault from '@countersign/vault';
 import * as webhook from '@countersign/webhook';
 
@@ -173,6 +174,7 @@ describe('public names', () => {
       "RequestRefused",
       "isFresh",
       "memoryReplayGuard",
+      "parseJsonText",
       "problemResponse",
       "readBody",
       "statusOfError",
@@ -186,6 +188,13 @@ describe('public names', () => {
       "dangerouslyPostToLoopback",
       "webhookCallback",
       "webhookChannel",
+    ]
+  `));
+  test('of the Slack channel', () =>
+    expect(names(slack)).toMatchInlineSnapshot(`
+    [
+      "slackChannel",
+      "slackInteractions",
     ]
   `));
   test('of the AI SDK adapter', () =>

@@ -5,5 +5,6 @@
 export { isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
 export type { ReplayGuard } from './signed-request.ts';
 export { problemResponse, statusOfError } from './problem.ts';
+export { parseJsonText } from '../execute/json-text.ts';
 export { visible } from './visible.ts';
 export { within } from '../within-time.ts';
