@@ -24,6 +24,7 @@ export type {
   Outcome,
   Reason,
   ReasonCode,
+  RefusalCode,
   Risk,
   ToolCall,
   ToolIdentity,
@@ -76,6 +77,7 @@ export { isEligible, isWithinHours } from './approve/approval-rule.ts';
 export type { ApprovalRule, EscalationStep, Weekday, WorkingHours } from './approve/approval-rule.ts';
 export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverDirectory } from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
+export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';
 export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';
 export { visible } from './approve/visible.ts';

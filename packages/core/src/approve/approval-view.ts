@@ -25,7 +25,9 @@ export function argumentsOf({ id, call, edit, sealedArguments }: StoredApproval,
       ? key.open(sealedArguments, argumentsContext(id))
       : key.open(edit.sealedArguments, editContext(id, edit.argumentsDigest));
   if (key.digest(digestArguments(text)) === (edit ?? call).argumentsDigest) return text;
-  throw new ApprovalConflict(`approval ${id} was changed in the store: its arguments are not those of its digest`);
+  throw new ApprovalConflict(`approval ${id} was changed in the store: its arguments are not those of its digest`, {
+    reason: 'unreadable',
+  });
 }
 
 /** Context under which revision 1 of the arguments is sealed. */
@@ -46,7 +48,9 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
     key.digest(digestArguments(sent)) !== call.argumentsDigest ||
     digestApproval(call, approval) !== approval.digest
   ) {
-    throw new ApprovalConflict(`approval ${approval.id} was changed in the store: it is not what its digest says`);
+    throw new ApprovalConflict(`approval ${approval.id} was changed in the store: it is not what its digest says`, {
+      reason: 'unreadable',
+    });
   }
   const lapsed = approval.state === 'pending' && approval.expiresAt <= now;
   return {

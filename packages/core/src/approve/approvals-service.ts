@@ -60,7 +60,9 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
 
   async function authenticate(credential: string): Promise<ApproverSession> {
     const approver = await options.approvers.authenticate(credential);
-    if (approver === undefined) throw new ApproverError('the approver could not be authenticated');
+    if (approver === undefined) {
+      throw new ApproverError('the approver could not be authenticated', { reason: 'unauthenticated' });
+    }
     return as(approver);
   }
 

@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts';
 import type { ApproverDirectory } from './approve.ts';
 import { createApprovalsService, type ApprovalsService } from './approvals-service.ts';
 import { createNotifier, type Notifier, type NotifierOptions } from './notifier.ts';
+import { createRefusedRequests, type RefusedRequest } from './refused-requests.ts';
 import { createVoteSigner } from './votes.ts';
 
 export interface CreateApprovalsOptions {
@@ -37,6 +38,14 @@ export interface Approvals extends ApprovalsService {
   readonly publicKey: string;
   /** Tells people on channels what waits for them. Run it in one process or several: one is at work at a time. */
   notifier(options: NotifierOptions): Notifier;
+  /**
+   * For front ends: a request was refused before anybody was authenticated. Never rejects, and a flood of such requests
+   * does not flood the ledger: of each tenant, channel and reason the first 10 in a minute leave a record each, the others
+   * one record with their `count`. What an authenticated approver is refused, their session records by itself.
+   */
+  recordRefused(refused: RefusedRequest): Promise<void>;
+  /** Writes down what was only counted so far. Call it before the process ends. */
+  flush(): Promise<void>;
 }
 
 export function createApprovals(options: CreateApprovalsOptions): Approvals {
@@ -44,6 +53,8 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
   const clock = createClock(options.now);
   const signer = createVoteSigner(options.signingKey);
   const sealer = createSealer({ masterKey: keyBytes(options.audit.key, 32), keys: store });
+  const recorder = createRecorder({ clock });
+  const refused = createRefusedRequests({ store, recorder });
   const service = createApprovalsService({
     store,
     signer,
@@ -51,10 +62,16 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     sealer,
     clock,
     policy: options.policy,
-    recorder: createRecorder({ clock }),
+    recorder,
     metrics: createMetrics(options.audit.meterProvider),
   });
   const parts = { store, sealer, clock, policy: options.policy };
   const notifier = (channels: NotifierOptions): Notifier => createNotifier(parts, channels);
-  return { ...service, publicKey: signer.publicKey, notifier };
+  return {
+    ...service,
+    publicKey: signer.publicKey,
+    notifier,
+    recordRefused: (request) => refused.record(request),
+    flush: () => refused.flush(),
+  };
 }

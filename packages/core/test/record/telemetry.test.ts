@@ -113,6 +113,8 @@ describe('span and attribute names', () => {
       approval: 'countersign.approval.id',
       approvalState: 'countersign.approval.state',
       approvalMode: 'countersign.approval.mode',
+      approvalChannel: 'countersign.approval.channel',
+      recordCount: 'countersign.record.count',
       lease: 'countersign.lease.id',
       service: 'countersign.lease.service',
       leaseStage: 'countersign.lease.stage',
