@@ -2,7 +2,7 @@
  * What an interaction does: one question to the approvals service, or a form for the person.
  * @module
  */
-import { ApprovalConflict, type Approvals, type Approver, type ApproverSession } from '@countersign/core';
+import type { Approvals, Approver, ApproverSession } from '@countersign/core';
 import { within } from '@countersign/core/channel';
 import type { Target } from './actions.ts';
 import { formOf } from './forms.ts';
@@ -38,19 +38,20 @@ async function press(acting: Acting, { person, action, target, trigger, channel,
 async function submit(acting: Acting, { person, form, text }: Submission): Promise<Done> {
   const session = await sessionOf(acting, person, form.approval);
   if (form.action !== 'edit') return decide(session, form, form.action, text);
-  const patch = readPatch(text);
-  const shown = await session.show(form.approval);
-  if (shown.digest !== form.digest) {
-    // Asked all the same: the service refuses it in its own words, and writes that down.
-    await session.edit({ id: form.approval, digest: form.digest, arguments: text });
-    throw new ApprovalConflict('the arguments were edited since');
-  }
-  const edited = applyPatch(shown.arguments, patch);
+  const patch = readPatch(text, form.approval);
+  const shown = await session.show(form.approval).catch(() => undefined);
+  // Of what was edited since, or is not there, nothing is asked but the service's own refusal, which it records.
+  const edited = shown?.digest === form.digest ? applyPatch(shown.arguments, patch) : '';
   await session.edit({ id: form.approval, digest: form.digest, arguments: edited });
   return 'The arguments were changed. The request still waits for a decision.';
 }
 
-async function decide(session: ApproverSession, target: Target, verdict: 'approve' | 'reject', text: string): Promise<Done> {
+async function decide(
+  session: ApproverSession,
+  target: Target,
+  verdict: 'approve' | 'reject',
+  text: string,
+): Promise<Done> {
   const reason = text.trim();
   const { approval: id, digest } = target;
   const { state } = await session.decide({ id, digest, verdict, ...(reason === '' ? {} : { reason }) });

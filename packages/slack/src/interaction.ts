@@ -2,7 +2,15 @@
  * What somebody did in Slack, read from the payload of an interaction.
  * @module
  */
-import { actionIds, readActionValue, readFormMetadata, recordOf, summaryBlock, type Form, type Target } from './actions.ts';
+import {
+  actionIds,
+  readActionValue,
+  readFormMetadata,
+  recordOf,
+  summaryBlock,
+  type Form,
+  type Target,
+} from './actions.ts';
 import { inputs } from './forms.ts';
 import { decoded } from './plain-text.ts';
 import { malformed, Refusal } from './refusal.ts';
@@ -114,7 +122,9 @@ function summaryOf(message: unknown): string {
   const { blocks } = recordOf(message);
   const texts = (Array.isArray(blocks) ? blocks : []).map(recordOf).flatMap(({ block_id, text }) => {
     const shown = recordOf(text)['text'];
-    return typeof block_id === 'string' && block_id.startsWith(summaryBlock) && typeof shown === 'string' ? [shown] : [];
+    return typeof block_id === 'string' && block_id.startsWith(summaryBlock) && typeof shown === 'string'
+      ? [shown]
+      : [];
   });
   return decoded(texts.join(''));
 }

@@ -12,23 +12,31 @@ const placeholders = /\[(?:redacted|truncated|unreadable|object|erased|digest [\
 const entities = /&(?:amp|lt|gt);/;
 
 /** What is wrong with a change, in words for who typed it. */
-export class PatchError extends Error {}
+export class PatchError extends Error {
+  /** The request that it would change. */
+  readonly approval: string;
+  constructor(message: string, approval: string) {
+    super(message);
+    this.approval = approval;
+  }
+}
 
 /** @throws PatchError for anything but a JSON object, and for one that would put a placeholder in a value's place */
-export function readPatch(text: string): Members {
+export function readPatch(text: string, approval: string): Members {
+  const wrong = (message: string): PatchError => new PatchError(message, approval);
   let patch: unknown;
   try {
     patch = parseJsonText(text);
   } catch {
-    throw new PatchError('This is no JSON object, or it names a member twice.');
+    throw wrong('This is no JSON object, or it names a member twice.');
   }
-  if (!isObject(patch)) throw new PatchError('Type a JSON object with the members to change.');
-  if (Object.keys(patch).length === 0) throw new PatchError('This changes nothing.');
+  if (!isObject(patch)) throw wrong('Type a JSON object with the members to change.');
+  if (Object.keys(patch).length === 0) throw wrong('This changes nothing.');
   // Once more from the value: an escape sequence may spell a placeholder too.
   if ([text, JSON.stringify(patch)].some((each) => placeholders.test(each))) {
-    throw new PatchError('A placeholder such as [redacted] is not a value: leave out what you do not change.');
+    throw wrong('A placeholder such as [redacted] is not a value: leave out what you do not change.');
   }
-  if (entities.test(text)) throw new PatchError('Slack may have changed the characters & < > here: use the console.');
+  if (entities.test(text)) throw wrong('Slack may have changed the characters & < > here: use the console.');
   return patch;
 }
 

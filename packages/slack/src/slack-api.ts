@@ -26,10 +26,12 @@ export interface SlackAccess {
   readonly timeoutMs?: number;
 }
 
-type SlackMethod =
-  'chat.postMessage' | 'chat.update' | 'chat.postEphemeral' | 'views.open' | 'conversations.history';
+type SlackMethod = 'chat.postMessage' | 'chat.update' | 'chat.postEphemeral' | 'views.open' | 'conversations.history';
 
-export type SlackApi = (method: SlackMethod, args: Record<string, unknown>) => Promise<Readonly<Record<string, unknown>>>;
+export type SlackApi = (
+  method: SlackMethod,
+  args: Record<string, unknown>,
+) => Promise<Readonly<Record<string, unknown>>>;
 
 /** A call that Slack refused or did not answer. It carries no cause: what a client throws may hold the request. */
 export class SlackFailure extends Error {

@@ -58,7 +58,11 @@ export function slackChannel(options: SlackChannelOptions): ApprovalChannel {
 
   async function post(notice: ApprovalNotice, card: Card): Promise<Place> {
     const event_payload = { approval: notice.id };
-    const message = { channel: channelOf(notice), ...contentOf(card), metadata: { event_type: eventType, event_payload } };
+    const message = {
+      channel: channelOf(notice),
+      ...contentOf(card),
+      metadata: { event_type: eventType, event_payload },
+    };
     const send = (client_msg_id: string) => api('chat.postMessage', { ...message, client_msg_id });
     const answer = await send(messageId([name, notice.tenant, notice.id])).catch((error: unknown) => {
       if (error instanceof SlackFailure && forgotten.has(error.code)) return send(randomUUID());
@@ -114,7 +118,13 @@ async function findCard(api: SlackApi, channel: string, { id, createdAt }: Appro
   const oldest = String(Math.floor(createdAt / 1000) - clockSkewSeconds);
   let cursor: string | undefined;
   for (let page = 0; page < historyPages; page += 1) {
-    const asked = { channel, oldest, include_all_metadata: true, limit: 200, ...(cursor === undefined ? {} : { cursor }) };
+    const asked = {
+      channel,
+      oldest,
+      include_all_metadata: true,
+      limit: 200,
+      ...(cursor === undefined ? {} : { cursor }),
+    };
     const { messages, response_metadata } = await api('conversations.history', asked);
     const cards = (Array.isArray(messages) ? messages : []).map(recordOf).filter(({ metadata }) => {
       const { event_type, event_payload } = recordOf(metadata);
