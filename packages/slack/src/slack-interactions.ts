@@ -60,17 +60,11 @@ export function slackInteractions(options: SlackInteractionsOptions): SlackInter
   const replays = options.replays ?? memoryReplayGuard();
   const open = createOpenWork();
   const acting: Acting = { ...options, api: createSlackApi(options) };
-  const taker = createTaker({
-    acting,
-    recordRefused: options.approvals.recordRefused,
-    name,
-    acknowledgeMs,
-    onFailure,
-    open,
-  });
+  const taker = createTaker({ acting, approvals: options.approvals, name, onFailure, open });
   let closed = false;
 
   async function answer(request: Request): Promise<Response> {
+    const answerBy = performance.now() + acknowledgeMs;
     if (request.method === 'GET' && new URL(request.url).searchParams.get('ssl_check') === '1') return acknowledged();
     if (request.method !== 'POST') throw new RequestRefused(405, 'Slack sends POST');
     const { id, text } = await verify(request, Date.now());
@@ -81,7 +75,7 @@ export function slackInteractions(options: SlackInteractionsOptions): SlackInter
     if (/^application\/json\b/i.test(type)) return verifyUrl(text);
     if (!/^application\/x-www-form-urlencoded\b/i.test(type)) throw malformed('send a form');
     const interaction = interactionIn(new URLSearchParams(text));
-    const response = interaction.kind === 'nothing' ? acknowledged() : await taker.take(interaction);
+    const response = interaction.kind === 'nothing' ? acknowledged() : await taker.take(interaction, answerBy);
     if (response.status >= 500)
       await within(Promise.resolve(replays.giveBack(id)), guardTimeoutMs).catch(() => undefined);
     return response;

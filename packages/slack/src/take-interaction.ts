@@ -16,16 +16,18 @@ import { Refusal } from './refusal.ts';
 
 interface Taking {
   readonly acting: Acting;
-  readonly recordRefused: Approvals['recordRefused'];
+  readonly approvals: Pick<Approvals, 'recordRefused'>;
   readonly name: string;
-  readonly acknowledgeMs: number;
   readonly onFailure: ((error: unknown) => void) | undefined;
   readonly open: OpenWork;
 }
 
 export interface Taker {
-  /** Answers as soon as it is done, or once Slack has to be answered. Rejects only when there is too much to do. */
-  take(interaction: Press | Submission): Promise<Response>;
+  /**
+   * Answers as soon as it is done, or once Slack has to be answered. Rejects only when there is too much to do.
+   * @param answerBy of `performance.now()`
+   */
+  take(interaction: Press | Submission, answerBy: number): Promise<Response>;
   /** Writes down what was refused before the approvals service was asked; what that refuses it records by itself. */
   record(error: unknown): Promise<void>;
 }
@@ -36,14 +38,14 @@ const maxOpen = 500;
 
 type Outcome = { readonly done: Done } | { readonly error: unknown };
 
-export function createTaker({ acting, recordRefused, name, acknowledgeMs, onFailure, open }: Taking): Taker {
+export function createTaker({ acting, approvals, name, onFailure, open }: Taking): Taker {
   async function record(error: unknown): Promise<void> {
     const reason =
       error instanceof PatchError ? 'edit_invalid' : error instanceof RequestRefused ? error.reason : undefined;
     if (reason === undefined) return;
     const approval = error instanceof Refusal || error instanceof PatchError ? error.approval : undefined;
     const refused = { tenant: acting.tenant, channel: name, reason, ...(approval === undefined ? {} : { approval }) };
-    await within(recordRefused(refused), recordTimeoutMs).catch(() => undefined);
+    await within(approvals.recordRefused(refused), recordTimeoutMs).catch(() => undefined);
   }
 
   function tell(interaction: Press | Submission, text: string): void {
@@ -78,12 +80,14 @@ export function createTaker({ acting, recordRefused, name, acknowledgeMs, onFail
 
   return {
     record,
-    async take(interaction) {
+    async take(interaction, answerBy) {
       if (open.size >= maxOpen) throw new RequestRefused(503, 'too much is being decided at once');
       const work = settle(interaction);
       open.add(work);
       const timer = new AbortController();
-      const late = sleep(acknowledgeMs, undefined, { signal: timer.signal }).catch(() => undefined);
+      const late = sleep(Math.max(0, answerBy - performance.now()), undefined, { signal: timer.signal }).catch(
+        () => undefined,
+      );
       const outcome = await Promise.race([work, late]);
       timer.abort();
       if (outcome !== undefined) return answerTo(interaction, outcome);

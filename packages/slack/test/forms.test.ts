@@ -98,6 +98,16 @@ describe('a form', () => {
     expect(await codesOf(s)).toEqual(['malformed', 'malformed', 'malformed']);
   });
 
+  verifies('APR-6', 'of somebody who was taken out while it was open decides nothing', async () => {
+    let active = true;
+    const approverFor = () => (active ? { tenant: 'acme', id: 'carol' } : undefined);
+    const { s, id, view } = await opened('Reject', { approverFor });
+    active = false;
+    expect((await s.slack.submit(view, 'no', s.to)).status).toBe(403);
+    expect(await s.votes(id)).toBe(0);
+    expect(await codesOf(s)).toEqual(['unknown_person']);
+  });
+
   test('counts without the workspace of its user, which Slack leaves out in its own examples', async () => {
     const { s, id, view } = await opened('Reject', {});
     const payload = s.slack.payloadOfSubmission(view, 'no');
