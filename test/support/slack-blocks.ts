@@ -86,7 +86,7 @@ function checkButton(button: Json, check: Check): void {
   checkPlain(text, 75, check, 'button');
   check(isText(action_id, 1, 255), 'an action_id of 1 to 255 characters');
   check(value === undefined || isText(value, 1, 2000), 'a value of 1 to 2000 characters');
-  check(url === undefined || (isText(url, 1, 3000) && URL.canParse(String(url))), 'a url of at most 3000 characters');
+  check(url === undefined || (isText(url, 1, 3000) && URL.canParse(url as string)), 'a url of at most 3000 characters');
   check(style === undefined || style === 'primary' || style === 'danger', 'a known style');
   if (confirm === undefined) return;
   const dialog = objectOf(confirm);

@@ -56,7 +56,7 @@ export interface SlackServer {
   views(): readonly SlackView[];
   become(state: SlackState): void;
   /** Takes a message out, as an administrator may. */
-  delete(message: SlackMessage): void;
+  readonly delete: (message: SlackMessage) => void;
   /** The payload of a press on the button with this text. @throws when a reader sees no such button */
   payloadOfPress(message: SlackMessage, button: string, user: SlackUser): Json;
   payloadOfSubmission(view: SlackView, text: string, user?: SlackUser): Json;
@@ -64,7 +64,7 @@ export interface SlackServer {
   submit(view: SlackView, text: string, to: RequestUrl): Promise<Response>;
   /** A signed request with this payload. */
   request(payload: Json, more?: SignedRequestOptions): Request;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export interface SignedRequestOptions {
@@ -286,7 +286,7 @@ export async function slackServer(options: SlackServerOptions = {}): Promise<Sla
 /** What a reader of this message sees, and what of it a client acts on. */
 export function shownOf({ channel, ts, args }: SlackMessage): { id: string; text: string; active: readonly string[] } {
   const { text, active } = render(args['blocks']);
-  const notification = String(args['text'] ?? '');
+  const notification = typeof args['text'] === 'string' ? args['text'] : '';
   // A notification has no form that is never parsed: `mrkdwn` and `parse` are not promised to reach it.
   const metadata = args['metadata'] === undefined ? [] : [JSON.stringify(args['metadata'])];
   return {

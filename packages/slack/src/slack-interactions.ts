@@ -42,7 +42,7 @@ export interface SlackInteractionsOptions extends SlackAccess, Pick<Acting, 'app
 
 export interface SlackInteractions {
   /** For `POST` to the app's Request URL, with the body as Slack sent it. */
-  fetch(request: Request): Promise<Response>;
+  readonly fetch: (request: Request) => Promise<Response>;
   /** Takes nothing more, and resolves once everything that was taken is done. */
   close(): Promise<void>;
 }
@@ -89,7 +89,7 @@ export function slackInteractions(options: SlackInteractionsOptions): SlackInter
   }
 
   return {
-    async fetch(request) {
+    fetch: async (request) => {
       if (closed) return problemResponse(new RequestRefused(503, 'no more decisions are taken here'));
       try {
         return await answer(request);

@@ -8,9 +8,9 @@ import {
   createCountersign,
   definePolicy,
   memoryStore,
-  type ApprovalEntry,
   type Approver,
   type OpenedRecord,
+  type PolicyDocument,
   type Store,
 } from '@countersign/core';
 import { slackServer, type SlackServerOptions, type SlackUser } from '../../../../test/support/slack-server.ts';
@@ -45,8 +45,10 @@ const schema = {
   required: ['region'],
 } as const;
 
+type Rule = NonNullable<PolicyDocument['tools'][string]['approval']>;
+
 export interface SettingInput {
-  readonly rule?: ApprovalEntry;
+  readonly rule?: Rule;
   readonly slack?: SlackServerOptions;
   readonly store?: (store: Store) => Store;
   readonly approverFor?: (person: SlackPerson) => Approver | undefined | Promise<Approver | undefined>;
