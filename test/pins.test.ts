@@ -172,6 +172,7 @@ describe('public names', () => {
     expect(names(channel)).toMatchInlineSnapshot(`
     [
       "RequestRefused",
+      "createRateLimit",
       "isFresh",
       "memoryReplayGuard",
       "parseJsonText",

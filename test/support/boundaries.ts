@@ -34,6 +34,7 @@ export const driverFiles: Record<string, string[]> = {
   'packages/core/src/lease/file-lock.ts': ['node:fs', 'node:sqlite'],
   'packages/core/src/record/notary/file-witness.ts': ['node:fs', 'node:path'],
   'packages/core/src/approve/http.ts': ['node:http'],
+  'packages/core/src/approve/http-{input,limits}.ts': ['node:http'],
   'packages/core/src/approve/terminal.ts': ['node:readline', 'node:readline/promises', 'node:process'],
   'packages/core/src/key-file.ts': ['node:fs', 'node:path'],
   'packages/core/src/approve/approver-file.ts': ['node:fs'],

@@ -79,6 +79,8 @@ export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverD
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
 export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';
+export type { ApprovalsHttpOptions } from './approve/http.ts';
+export type { RateLimit, RateLimitTaken } from './approve/rate-limit.ts';
 export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';
 export { visible } from './approve/visible.ts';
 export type { Notifier, NotifierOptions } from './approve/notifier.ts';

@@ -118,7 +118,7 @@ export async function createWorld(): Promise<World> {
   });
   const instance = createCountersign({ policy, store, audit: { key }, approvals: { keys: [approvals.publicKey] } });
   const gate = instance.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
-  const server = await listen(approvalsHttp(approvals));
+  const server = await listen(approvalsHttp(approvals, { tenant: 'acme' }));
   let calls = 0;
 
   const call = (tool: string, args: unknown = {}): Promise<Outcome> => {

@@ -34,6 +34,8 @@ export interface ApprovalsServiceOptions {
 
 /** Every method takes what the approver presented, and rejects with `ApproverError` when it proves nobody. */
 export interface ApprovalsService {
+  /** @throws ApproverError, with the reason `unauthenticated`, when the credential proves nobody */
+  authenticate(credential: string): Promise<ApproverSession>;
   /** The approvals of the approver's own tenant. */
   list(credential: string, filter?: ApprovalQuery): Promise<readonly ApprovalView[]>;
   /** @throws ApprovalNotFound, also when the approval is another tenant's. */
@@ -68,6 +70,7 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
 
   return {
     as,
+    authenticate,
     list: async (credential, filter) => (await authenticate(credential)).list(filter),
     show: async (credential, id) => (await authenticate(credential)).show(id),
     decide: async (credential, input) => (await authenticate(credential)).decide(input),

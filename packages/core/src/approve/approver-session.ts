@@ -34,7 +34,7 @@ export interface EditRequest {
 }
 
 /** Which approvals of the tenant. Oldest first and at most 100, unless it says otherwise. */
-export type ApprovalQuery = Pick<ApprovalFilter, 'state' | 'run' | 'before' | 'newestFirst' | 'limit'>;
+export type ApprovalQuery = Pick<ApprovalFilter, 'state' | 'run' | 'before' | 'after' | 'newestFirst' | 'limit'>;
 
 /** Errors are those of `ApprovalsService`. */
 export interface ApproverSession {

@@ -4,6 +4,8 @@
  */
 export { isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
 export type { ReplayGuard } from './signed-request.ts';
+export { createRateLimit } from './rate-limit.ts';
+export type { LocalRateLimit, RateLimit, RateLimitOptions, RateLimitTaken } from './rate-limit.ts';
 export { problemResponse, statusOfError } from './problem.ts';
 export { parseJsonText } from '../execute/json-text.ts';
 export { visible } from './visible.ts';

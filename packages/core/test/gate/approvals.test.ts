@@ -487,7 +487,7 @@ describe('votes', () => {
 
 describe('the HTTP endpoint', () => {
   async function serve(f: Fixture): Promise<{ url: string; close: () => void }> {
-    const server = createServer(approvalsHttp(f.approvals));
+    const server = createServer(approvalsHttp(f.approvals, { tenant: 'acme' }));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
   }
@@ -504,7 +504,7 @@ describe('the HTTP endpoint', () => {
         const json = { ...carol, 'content-type': 'application/json' };
         const at = `${url}/approvals/${encodeURIComponent(id)}`;
         expect((await fetch(`${url}/approvals`)).status).toBe(401);
-        expect((await fetch(`${url}/approvals`, { headers: { authorization: 'Bearer x' } })).status).toBe(403);
+        expect((await fetch(`${url}/approvals`, { headers: { authorization: 'Bearer x' } })).status).toBe(401);
         const list = (await (await fetch(`${url}/approvals?state=pending`, { headers: carol })).json()) as {
           approvals: { id: string; digest: string }[];
         };
