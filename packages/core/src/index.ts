@@ -3,15 +3,7 @@
  * @module
  */
 export { createCountersign } from './countersign.ts';
-export type {
-  ApprovalOptions,
-  AuditOptions,
-  Countersign,
-  CountersignOptions,
-  InboxEntry,
-  InboxInput,
-  TimeoutOptions,
-} from './countersign.ts';
+export type { ApprovalOptions, AuditOptions, Countersign, CountersignOptions, TimeoutOptions } from './countersign.ts';
 export type { CheckOptions, Gate } from './gate.ts';
 export { maxRisk } from './call.ts';
 export type {
@@ -84,6 +76,7 @@ export { createVoteSigner } from './approve/votes.ts';
 export type { VoteSigner } from './approve/votes.ts';
 export { runnable } from './approve/run-approved.ts';
 export type { ApprovalRuns, RunnableTool, RunnableTools } from './approve/run-approved.ts';
+export type { InboxEntry, InboxInput } from './approve/inbox.ts';
 export type { Worker, WorkerOptions } from './approve/worker.ts';
 
 export { Secret } from './lease/secret.ts';
