@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger|telemetry|postgres]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger|telemetry|postgres|wake]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -12,6 +12,7 @@ import { benchPostgres } from './postgres.ts';
 import { benchPowerLoss } from './power-loss.ts';
 import { benchScrub } from './scrub.ts';
 import { benchTelemetry } from './telemetry.ts';
+import { benchWake } from './wake.ts';
 
 const sections = {
   decision: benchDecision,
@@ -22,6 +23,7 @@ const sections = {
   ledger: benchLedger,
   telemetry: benchTelemetry,
   postgres: benchPostgres,
+  wake: benchWake,
 };
 
 const quick = process.argv.includes('--quick');

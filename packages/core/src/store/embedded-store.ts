@@ -6,6 +6,7 @@ import { createOperations, type Operations } from './operations.ts';
 import { createChain, newWriter } from '../record/chain.ts';
 import type { Durability, Store, SystemStore } from './store.ts';
 import type { Tables } from './tables.ts';
+import type { Topics } from './topics.ts';
 
 /** How a driver runs what touches its tables. Both reject with `StoreError` only. */
 export interface Runner {
@@ -18,15 +19,28 @@ export interface Runner {
 export interface Embedded {
   readonly durability: Durability;
   readonly tables: Tables;
+  /** Told of changes of approvals. */
+  readonly changes: Topics;
+  /** Names what the tables are of, among all that share these topics. */
+  readonly place: string;
   /** `undone` is to be called after each write that failed, or may have failed. */
   readonly createRunner: (undone: () => void) => Runner;
 }
 
-export function embeddedStore({ durability, tables, createRunner }: Embedded): Store {
+export function embeddedStore({ durability, tables, changes, place, createRunner }: Embedded): Store {
   const writer = newWriter();
   const chain = createChain(writer, (tenant) => tables.records.head(tenant, writer));
   const operations = createOperations(tables, chain);
   const { read, write, close } = createRunner(chain.forget);
+  const topicOf = (tenant: string, id: string): string => [place, tenant, id].join('\n');
+  /** Whether it happened or not: to look once too often is harmless. */
+  const changing = async <Result>(tenant: string, id: string, written: Promise<Result>): Promise<Result> => {
+    try {
+      return await written;
+    } finally {
+      changes.wake(topicOf(tenant, id));
+    }
+  };
 
   return {
     writer,
@@ -43,9 +57,27 @@ export function embeddedStore({ durability, tables, createRunner }: Embedded): S
     settledAsynchronous: (tenant, run) => read(() => tables.calls.settledAsynchronous(tenant, run)),
     approval: (tenant, id) => read(() => tables.approvals.find(tenant, id)),
     approvals: (tenant, filter) => read(() => tables.approvals.list(tenant, filter)),
-    vote: (input) => write(() => operations.vote(input)),
-    edit: (input) => write(() => operations.edit(input)),
-    transition: (input) => write(() => operations.transition(input)),
+    vote(input) {
+      const { tenant, approval } = input.vote;
+      return changing(
+        tenant,
+        approval,
+        write(() => operations.vote(input)),
+      );
+    },
+    edit: (input) =>
+      changing(
+        input.tenant,
+        input.approval,
+        write(() => operations.edit(input)),
+      ),
+    transition: (input) =>
+      changing(
+        input.tenant,
+        input.approval,
+        write(() => operations.transition(input)),
+      ),
+    approvalChanged: (tenant, id, signal) => changes.next(topicOf(tenant, id), signal),
     leaseIssued: (input) => write(() => operations.leaseIssued(input)),
     leaseClosed: (input) => write(() => operations.leaseClosed(input)),
     append: (tenant, records) => write(() => operations.append(tenant, records)),
