@@ -32,15 +32,6 @@ export function embeddedStore({ durability, tables, changes, place, createRunner
   const chain = createChain(writer, (tenant) => tables.records.head(tenant, writer));
   const operations = createOperations(tables, chain);
   const { read, write, close } = createRunner(chain.forget);
-  const topicOf = (tenant: string, id: string): string => [place, tenant, id].join('\n');
-  /** Whether it happened or not: to look once too often is harmless. */
-  const changing = async <Result>(tenant: string, id: string, written: Promise<Result>): Promise<Result> => {
-    try {
-      return await written;
-    } finally {
-      changes.wake(topicOf(tenant, id));
-    }
-  };
 
   return {
     writer,
@@ -57,27 +48,7 @@ export function embeddedStore({ durability, tables, changes, place, createRunner
     settledAsynchronous: (tenant, run) => read(() => tables.calls.settledAsynchronous(tenant, run)),
     approval: (tenant, id) => read(() => tables.approvals.find(tenant, id)),
     approvals: (tenant, filter) => read(() => tables.approvals.list(tenant, filter)),
-    vote(input) {
-      const { tenant, approval } = input.vote;
-      return changing(
-        tenant,
-        approval,
-        write(() => operations.vote(input)),
-      );
-    },
-    edit: (input) =>
-      changing(
-        input.tenant,
-        input.approval,
-        write(() => operations.edit(input)),
-      ),
-    transition: (input) =>
-      changing(
-        input.tenant,
-        input.approval,
-        write(() => operations.transition(input)),
-      ),
-    approvalChanged: (tenant, id, signal) => changes.next(topicOf(tenant, id), signal),
+    ...approvalChanges(operations, write, changes, place),
     leaseIssued: (input) => write(() => operations.leaseIssued(input)),
     leaseClosed: (input) => write(() => operations.leaseClosed(input)),
     append: (tenant, records) => write(() => operations.append(tenant, records)),
@@ -94,6 +65,30 @@ export function embeddedStore({ durability, tables, changes, place, createRunner
     putEntry: (input) => write(() => operations.putEntry(input)),
     system: systemStore(tables, operations, { read, write }),
     close,
+  };
+}
+
+/** The operations that decide on an approval, and who waits for one. */
+function approvalChanges(
+  operations: Operations,
+  write: Runner['write'],
+  changes: Topics,
+  place: string,
+): Pick<Required<Store>, 'vote' | 'edit' | 'transition' | 'approvalChanged'> {
+  const topicOf = (tenant: string, id: string): string => [place, tenant, id].join('\n');
+  async function changing<Result>(tenant: string, id: string, operation: () => Result): Promise<Result> {
+    try {
+      return await write(operation);
+    } finally {
+      // Whether it happened or not: to look once too often is harmless.
+      changes.wake(topicOf(tenant, id));
+    }
+  }
+  return {
+    vote: (input) => changing(input.vote.tenant, input.vote.approval, () => operations.vote(input)),
+    edit: (input) => changing(input.tenant, input.approval, () => operations.edit(input)),
+    transition: (input) => changing(input.tenant, input.approval, () => operations.transition(input)),
+    approvalChanged: (tenant, id, signal) => changes.next(topicOf(tenant, id), signal),
   };
 }
 
