@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power|scrub|provenance|oversight|ledger|telemetry|postgres]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|scrub|provenance|oversight|ledger|telemetry|postgres|wake]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -14,6 +14,7 @@ import { benchPowerLoss } from './power-loss.ts';
 import { benchProvenance } from './provenance.ts';
 import { benchScrub } from './scrub.ts';
 import { benchTelemetry } from './telemetry.ts';
+import { benchWake } from './wake.ts';
 
 const sections = {
   decision: benchDecision,
@@ -26,6 +27,7 @@ const sections = {
   ledger: benchLedger,
   telemetry: benchTelemetry,
   postgres: benchPostgres,
+  wake: benchWake,
 };
 
 const quick = process.argv.includes('--quick');

@@ -125,15 +125,16 @@ describe('public names', () => {
   `));
   test('of the kit for drivers of a store', () =>
     expect(names(kit)).toMatchInlineSnapshot(`
-    [
-      "createChain",
-      "createOperations",
-      "createUndoLog",
-      "maxRows",
-      "memoryTables",
-      "newWriter",
-    ]
-  `));
+      [
+        "createChain",
+        "createOperations",
+        "createTopics",
+        "createUndoLog",
+        "maxRows",
+        "memoryTables",
+        "newWriter",
+      ]
+    `));
   test('of the PostgreSQL store', () =>
     expect(names(postgres)).toMatchInlineSnapshot(`
     [

@@ -8,8 +8,6 @@ export type {
   AuditOptions,
   Countersign,
   CountersignOptions,
-  InboxEntry,
-  InboxInput,
   RunInput,
   TimeoutOptions,
 } from './countersign.ts';
@@ -113,6 +111,7 @@ export { createVoteSigner } from './approve/votes.ts';
 export type { VoteSigner } from './approve/votes.ts';
 export { runnable } from './approve/run-approved.ts';
 export type { ApprovalRuns, RunnableTool, RunnableTools } from './approve/run-approved.ts';
+export type { InboxEntry, InboxInput } from './approve/inbox.ts';
 export type { Worker, WorkerOptions } from './approve/worker.ts';
 
 export { Secret } from './lease/secret.ts';
