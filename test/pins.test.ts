@@ -17,6 +17,7 @@ import * as langchain from '@countersign/langchain';
 import * as postgres from '@countersign/postgres';
 import * as oauth from '@countersign/oauth';
 import * as providerKit from '@countersign/core/provider-kit';
+import * as slack from '@countersign/slack';
 import * as vault from '@countersign/vault';
 import * as webhook from '@countersign/webhook';
 
@@ -179,6 +180,7 @@ describe('public names', () => {
       "groupedCode",
       "isFresh",
       "memoryReplayGuard",
+      "parseJsonText",
       "problemResponse",
       "readBody",
       "statusOfError",
@@ -200,6 +202,13 @@ describe('public names', () => {
     [
       "emailChannel",
       "mailCodes",
+    ]
+  `));
+  test('of the Slack channel', () =>
+    expect(names(slack)).toMatchInlineSnapshot(`
+    [
+      "slackChannel",
+      "slackInteractions",
     ]
   `));
   test('of the AI SDK adapter', () =>

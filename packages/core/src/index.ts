@@ -82,6 +82,7 @@ export { approvalsHttp } from './approve/http.ts';
 export { terminalChannel } from './approve/terminal-channel.ts';
 export type { TerminalChannelOptions } from './approve/terminal-channel.ts';
 export type { ApprovalsHttpOptions } from './approve/http.ts';
+export type { RateLimit, RateLimitTaken } from './approve/rate-limit.ts';
 export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';
 export { visible } from './approve/visible.ts';
 export type { Notifier, NotifierOptions } from './approve/notifier.ts';

@@ -65,6 +65,8 @@ export interface ApproverDirectory {
 export interface ApprovalChannel {
   /** Unique among the channels of one notifier: letters, digits, `-` and `_`. */
   readonly name: string;
+  /** Its messages can be changed: it is also told when somebody has voted, or has edited the arguments. */
+  readonly live?: boolean;
   /**
    * A request waits, or waits for more groups than before.
    * @param reference what this method answered the last time, if it was called before
@@ -96,6 +98,10 @@ export interface ApprovalNotice {
   /** Of what was told here: a decision that carries it is refused when the arguments were edited since. */
   readonly digest: string;
   readonly votes: readonly { readonly approver: string; readonly verdict: 'approve' | 'reject' }[];
+  /** Whether a decision needs a reason. */
+  readonly reasonRequired?: boolean;
+  /** Whether the arguments may be edited. Not known: offer no edit. */
+  readonly edit?: boolean;
   readonly createdAt: number;
   readonly expiresAt: number;
 }

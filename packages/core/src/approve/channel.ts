@@ -9,5 +9,6 @@ export { createRateLimit } from './rate-limit.ts';
 export type { LocalRateLimit, RateLimit, RateLimitOptions, RateLimitTaken } from './rate-limit.ts';
 export { problemResponse, statusOfError } from './problem.ts';
 export { codeOf, groupedCode, typedCode } from './typed-code.ts';
+export { parseJsonText } from '../execute/json-text.ts';
 export { visible } from './visible.ts';
 export { within } from '../within-time.ts';

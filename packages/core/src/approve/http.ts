@@ -66,13 +66,23 @@ export function approvalsHttp(service: Service, options: ApprovalsHttpOptions): 
     input: createInputReader(options.bodyTimeoutMs ?? 10_000),
     document: JSON.stringify(openApiDocument()),
   };
+  const turns = new WeakMap<object, Promise<void>>();
   return (request, response) => {
-    const exchange: Exchange = { request, response };
-    answer(parts, exchange)
-      .catch((error: unknown) => refuse(parts, exchange, error))
-      .catch(() => response.destroy());
+    const { socket } = request;
+    const turn = (turns.get(socket) ?? Promise.resolve()).then(async () => {
+      // RFC 9112, section 9.6: what was sent ahead after the last request of a connection is not taken.
+      if (ended.has(socket)) return;
+      const exchange: Exchange = { request, response };
+      await answer(parts, exchange)
+        .catch((error: unknown) => refuse(parts, exchange, error))
+        .catch(() => response.destroy());
+    });
+    turns.set(socket, turn);
   };
 }
+
+/** Connections whose last answer was given. */
+const ended = new WeakSet<object>();
 
 async function answer(parts: Parts, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
@@ -116,8 +126,8 @@ function allowOf(methods: readonly string[]): string {
 }
 
 /** No header of CORS: a page of another site is to get no answer. */
-function sendOptions({ response }: Exchange, methods: readonly string[]): void {
-  response.writeHead(204, { allow: allowOf(methods), 'cache-control': 'no-store' }).end();
+function sendOptions(exchange: Exchange, methods: readonly string[]): void {
+  finish(exchange, 204, { allow: allowOf(methods) });
 }
 
 function notAllowed(response: ServerResponse, methods: readonly string[]): RequestRefused {
@@ -174,14 +184,19 @@ function setHeaders(response: ServerResponse, headers: Readonly<Record<string, s
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
 }
 
-function send({ request, response }: Exchange, status: number, type: string, body: string): void {
+function send(exchange: Exchange, status: number, type: string, body: string): void {
+  finish(exchange, status, { 'content-type': type, 'content-length': String(Buffer.byteLength(body)) }, body);
+}
+
+function finish(
+  { request, response }: Exchange,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body?: string,
+): void {
   // What was not read of a request is not waited for.
   if (!request.complete) response.setHeader('connection', 'close');
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-  });
+  if (!request.complete || /\bclose\b/i.test(request.headers.connection ?? '')) ended.add(request.socket);
+  response.writeHead(status, { ...headers, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
   response.end(body);
 }

@@ -54,6 +54,8 @@ interface NotifierParts {
 interface Told {
   /** Steps of the ladder that it knows of; -1: nothing yet. */
   readonly level: number;
+  /** Of what it shows, for a channel that follows votes and edits. */
+  readonly shown?: string;
   readonly reference?: string;
   /** Failures in a row, and when to try again. */
   readonly failures: number;
@@ -167,7 +169,9 @@ async function tell(
   if (rule === undefined) return 'nothing';
   const open = approval.state === 'pending' && now < approval.expiresAt;
   const level = escalationLevel(rule, now - approval.createdAt);
-  const due = open ? level > known.level && isWithinHours(rule.hours, now) : entry !== undefined;
+  const shown = channel.live === true ? shownOf(approval) : undefined;
+  const news = level > known.level || (known.level >= 0 && shown !== known.shown);
+  const due = open ? news && isWithinHours(rule.hours, now) : entry !== undefined;
   if (!due) return 'nothing';
   try {
     const notice = await noticeOf({ sealer, policy }, approval, now);
@@ -177,7 +181,7 @@ async function tell(
       return undefined;
     };
     const reference = await within(message(), options.timeoutMs ?? 10_000);
-    await keep(open ? toldNow(level, reference ?? known.reference) : undefined);
+    await keep(open ? toldNow({ level, shown, reference: reference ?? known.reference }) : undefined);
     return 'told';
   } catch (error) {
     const failures = known.failures + 1;
@@ -198,9 +202,18 @@ function toldIn({ value }: StoredEntry): Told {
   }
 }
 
-function toldNow(level: number, reference: string | undefined): Told {
-  const told = { level, failures: 0, retryAt: 0 };
-  return reference === undefined ? told : { ...told, reference: reference.slice(0, maxReference) };
+function toldNow(now: { level: number; shown: string | undefined; reference: string | undefined }): Told {
+  const { level, shown, reference } = now;
+  return {
+    ...{ level, failures: 0, retryAt: 0 },
+    ...(shown === undefined ? {} : { shown }),
+    ...(reference === undefined ? {} : { reference: reference.slice(0, maxReference) }),
+  };
+}
+
+/** Changes with each edit and each vote. */
+function shownOf({ digest, votes }: StoredApproval): string {
+  return `${digest} ${votes.length}`;
 }
 
 function retryAfter(failures: number): number {
