@@ -1,8 +1,8 @@
 /**
  * Tells people about requests: at least once on every channel, and again when a request ends or waits for more groups.
  *
- * The requests themselves are the outbox. What a channel was told stands in an entry of kind `notice`, written after it
- * was told; so a crash in between tells it twice, and never not at all. A channel that fails is asked again, later and
+ * The requests themselves are the outbox. What a channel is owed stands in an entry of kind `notice`, written before any
+ * is told, and what it was told, written after; so a crash in between tells it twice, and never not at all. A channel that fails is asked again, later and
  * later, until the request has ended and been forgotten.
  * @module
  */
@@ -62,7 +62,10 @@ interface Told {
   readonly retryAt: number;
 }
 
-const lockMs = 60_000;
+/** A notifier that was killed holds the others up for as long as three messages may take. */
+const messagesPerLock = 3;
+const shortestLockMs = 1_000;
+const defaultTimeoutMs = 10_000;
 const page = 100;
 const maxPending = 1_000;
 const maxReference = 1_000;
@@ -76,6 +79,8 @@ export function createNotifier(parts: NotifierParts, options: NotifierOptions): 
   const names = options.channels.map(({ name }) => name);
   const strange = names.find((name, index) => !channelName.test(name) || names.indexOf(name) !== index);
   if (strange !== undefined) throw new ConfigurationError(`each channel needs a name of its own, got "${strange}"`);
+
+  const lockMs = Math.max(shortestLockMs, messagesPerLock * (options.timeoutMs ?? defaultTimeoutMs));
 
   async function tick(): Promise<number> {
     let told = 0;
@@ -107,6 +112,7 @@ export function createNotifier(parts: NotifierParts, options: NotifierOptions): 
 async function tellTenant(parts: NotifierParts, options: NotifierOptions, tenant: string, lock: Lock): Promise<number> {
   const pending = await parts.store.approvals(tenant, { state: 'pending', limit: maxPending });
   const waiting = new Map(pending.map((approval) => [approval.id, approval]));
+  await owe(parts, options.channels, tenant, pending);
   // Each channel by itself: one that hangs holds up no other.
   const counts = await Promise.all(
     options.channels.map(async (channel) => {
@@ -122,6 +128,30 @@ async function tellTenant(parts: NotifierParts, options: NotifierOptions, tenant
     }),
   );
   return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/**
+ * What is due is written down for every channel before any is told: people who heard of a request on one may decide on it
+ * before this process, or the next, comes to tell another that is down.
+ */
+async function owe(
+  { store, clock }: NotifierParts,
+  channels: readonly ApprovalChannel[],
+  tenant: string,
+  pending: readonly StoredApproval[],
+): Promise<void> {
+  const now = clock.now();
+  const due = pending.filter(({ rule: text, expiresAt }) => {
+    const rule = readableRule(text);
+    return rule !== undefined && now < expiresAt && isWithinHours(rule.hours, now);
+  });
+  for (const channel of channels) {
+    const notices = await noticesOf(store, tenant, channel);
+    for (const { id } of due.filter((approval) => !notices.has(approval.id))) {
+      const place = { tenant, kind: 'notice', id: `${channel.name}/${id}`, expected: undefined } as const;
+      await store.putEntry({ ...place, value: JSON.stringify(untold), now, records: [] });
+    }
+  }
 }
 
 /** What this channel was told, by approval. */
@@ -180,7 +210,7 @@ async function tell(
       await channel.closed(notice, known.reference);
       return undefined;
     };
-    const reference = await within(message(), options.timeoutMs ?? 10_000);
+    const reference = await within(message(), options.timeoutMs ?? defaultTimeoutMs);
     await keep(open ? toldNow({ level, shown, reference: reference ?? known.reference }) : undefined);
     return 'told';
   } catch (error) {

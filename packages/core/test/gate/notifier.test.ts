@@ -163,13 +163,31 @@ describe('a channel that is not well', () => {
   });
 });
 
+verifies('APR-3', 'a channel that was down hears of every request that was decided meanwhile', async () => {
+  const { f, file, notifier, pass } = setting();
+  let down = true;
+  const chat = channel('chat');
+  const pager = channel('pager', () => {
+    if (down) throw new Error('down');
+  });
+  const ids = [await file(), await file(), await file()];
+  await notifier([chat, pager]).tick();
+  for (const id of ids) await f.decide(id, 'reject');
+  down = false;
+  pass(60_000);
+  await notifier([chat, pager]).tick();
+  expect(told(pager)).toEqual(['closed rejected', 'closed rejected', 'closed rejected']);
+});
+
 verifies('APR-3', 'a crash between telling and writing it down tells twice, and never not at all', async () => {
   const store = memoryStore();
   let crash = true;
   const crashing: Store = {
     ...store,
     putEntry: (input) =>
-      crash && input.kind === 'notice' ? Promise.reject(new Error('killed')) : store.putEntry(input),
+      crash && input.kind === 'notice' && input.expected !== undefined
+        ? Promise.reject(new Error('killed'))
+        : store.putEntry(input),
   };
   const { file, notifier } = setting({ store: crashing });
   const chat = channel('chat');
