@@ -66,8 +66,11 @@ export interface ReplayGuard {
   giveBack(id: string): void | Promise<void>;
 }
 
-/** Of this process. Once it is full of fresh ids it takes no more. */
-export function memoryReplayGuard(now: () => number = Date.now): ReplayGuard {
+/**
+ * Of this process. Once it is full of fresh ids it takes no more.
+ * @param remember how long an id could be used again, in milliseconds
+ */
+export function memoryReplayGuard(now: () => number = Date.now, remember: number = rememberMs): ReplayGuard {
   const taken = new Map<string, number>();
   return {
     take(id) {
@@ -77,7 +80,7 @@ export function memoryReplayGuard(now: () => number = Date.now): ReplayGuard {
         taken.delete(old);
       }
       if (taken.has(id) || taken.size >= maxRemembered) return false;
-      taken.set(id, time + rememberMs);
+      taken.set(id, time + remember);
       return true;
     },
     giveBack: (id) => void taken.delete(id),

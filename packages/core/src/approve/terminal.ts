@@ -6,7 +6,7 @@
 import { createInterface, type Interface } from 'node:readline';
 import { ApprovalConflict } from '../errors.ts';
 import type { ApprovalRule } from './approval-rule.ts';
-import type { ApprovalView } from './approve.ts';
+import type { ApprovalView, ShownOrigin } from './approve.ts';
 import type { ApprovalsService } from './approvals-service.ts';
 import { visible } from './visible.ts';
 
@@ -18,7 +18,10 @@ export interface TerminalOptions {
   readonly output: NodeJS.WritableStream;
 }
 
-/** Shows each pending approval and asks. Only a typed `approve` approves; silence, end of input or anything else does not. */
+/**
+ * Shows each pending approval and asks, also those that come in meanwhile, and ends when none is left. Only a typed
+ * `approve` approves; silence, end of input or anything else does not.
+ */
 export async function askInTerminal({
   service,
   credential,
@@ -29,19 +32,16 @@ export async function askInTerminal({
   const ask = createAsker(lines, output);
   const decided: ApprovalView[] = [];
   try {
-    for (const approval of await service.list(credential, { state: 'pending' })) {
+    for await (const approval of waiting(service, credential)) {
       output.write(describeApproval(approval));
-      const answer = (await ask('Type "approve" or "reject" (anything else decides nothing): '))?.trim();
-      if (answer !== 'approve' && answer !== 'reject') continue;
-      const reason = answer === 'reject' ? ((await ask('Reason: ')) ?? '') : '';
-      const input = {
-        id: approval.id,
-        verdict: answer,
-        digest: approval.digest,
-        ...(reason === '' ? {} : { reason }),
-      } as const;
+      const answer = await ask('Type "approve" or "reject" (anything else decides nothing): ');
+      if (answer === undefined) break;
+      const verdict = answer.trim();
+      if (verdict !== 'approve' && verdict !== 'reject') continue;
+      const reason = verdict === 'reject' ? ((await ask('Reason: ')) ?? '') : '';
+      const { id, digest } = approval;
       try {
-        decided.push(await service.decide(credential, input));
+        decided.push(await service.decide(credential, { id, verdict, digest, ...(reason === '' ? {} : { reason }) }));
       } catch (error) {
         // Somebody else was faster; that decision stands, and the others are still to be made.
         if (!(error instanceof ApprovalConflict)) throw error;
@@ -52,6 +52,18 @@ export async function askInTerminal({
     lines.close();
   }
   return decided;
+}
+
+/** Each once, as it is when its turn comes. */
+async function* waiting(service: TerminalOptions['service'], credential: string): AsyncGenerator<ApprovalView> {
+  const seen = new Set<string>();
+  for (;;) {
+    const pending = await service.list(credential, { state: 'pending' });
+    const next = pending.find(({ id, state }) => state === 'pending' && !seen.has(id));
+    if (next === undefined) return;
+    seen.add(next.id);
+    yield next;
+  }
 }
 
 /** Only a line that comes after its question answers it: what was typed ahead was typed about something else. */
@@ -91,11 +103,36 @@ export function describeApproval(approval: ApprovalView): string {
     ['run', approval.run],
     ['arguments', approval.arguments],
     ...(approval.originalArguments === undefined ? [] : [['model sent', approval.originalArguments] as const]),
+    ...originRows(approval),
     ['decided by', describeRule(approval.rule)],
     ['expires', new Date(approval.expiresAt).toISOString()],
     ['digest', approval.digest],
   ];
   return `\n${rows.map(([name, value]) => `  ${name.padEnd(10)} ${visible(value)}`).join('\n')}\n`;
+}
+
+const originNames: Readonly<Record<ShownOrigin['origin'], string>> = {
+  user: "the user's words",
+  system: 'your instructions',
+  tool: 'a result of',
+  approver: 'an approver',
+  model: 'the model',
+};
+
+/** Values of equal origin share a line, the least known first. What is not known is said to be that. */
+function originRows({ provenance = [] }: ApprovalView): readonly (readonly [string, string])[] {
+  if (provenance.length === 0) return [['came from', 'not known']];
+  const lines = Map.groupBy(provenance, ({ origin, tool = '', trusted }) => {
+    const source = origin === 'tool' ? `${originNames.tool} ${tool}` : originNames[origin];
+    return `${trusted ? '' : 'NOT TRUSTED '}${source}`;
+  });
+  return [...lines]
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([source, values]) => [
+      'came from',
+      // In quotes, so that a member of the arguments cannot be named like a list of others.
+      `${source}: ${values.map(({ pointer }) => JSON.stringify(pointer)).join(', ')}`,
+    ]);
 }
 
 /** Who decides, in one line. */

@@ -583,6 +583,26 @@ describe('the terminal', () => {
     expect((await f.store.approvals('acme', {})).map(({ state }) => state)).toEqual(['approved', 'pending']);
   });
 
+  verifies(
+    ['APR-3', 'APR-6'],
+    'a request that comes in while it is open is asked about too, and each is asked about once',
+    async () => {
+      const f = fixture();
+      const first = pendingId(await f.gate.execute(callTo('deploy', { n: 1 }), () => 1));
+      const input = new PassThrough();
+      const output = new PassThrough();
+      let asked = 0;
+      output.on('data', (chunk: Buffer) => {
+        if (!chunk.toString().startsWith('Type')) return;
+        asked += 1;
+        const meanwhile = asked === 1 ? f.gate.execute(callTo('deploy', { n: 2 }), () => 1) : undefined;
+        void Promise.resolve(meanwhile).then(() => input.write(asked === 1 ? 'later\n' : 'approve\n'));
+      });
+      const decided = await askInTerminal({ service: f.approvals, credential: f.carol, input, output });
+      expect([asked, decided.length, (await f.approvals.show(f.carol, first)).state]).toEqual([2, 1, 'pending']);
+    },
+  );
+
   test('invisible characters of every kind are shown by number, and plain text is not touched', () => {
     for (const hidden of [
       '\u3164',
