@@ -17,6 +17,8 @@ export interface ObservedResults {
   add(call: CallFacts, result: Pick<ObservedResult, 'text' | 'given'>): void;
   /** Oldest first. */
   of(run: RunOfUser): readonly ObservedResult[];
+  /** Everything of this user, who was erased. */
+  forget(tenant: string, subject: string): void;
 }
 
 /** A run is a user's: nobody else's results count in it. */
@@ -40,6 +42,7 @@ const defaultLimits: ObservedResultsLimits = {
 };
 
 interface Kept {
+  readonly owner: Pick<CallFacts, 'tenant' | 'subject'>;
   readonly results: ObservedResult[];
   length: number;
   usedAt: number;
@@ -71,7 +74,12 @@ export function createObservedResults(
       const length = text.length + given.length;
       if (length > limits.maxResultLength) return;
       const key = keyOf(call);
-      const kept = runs.get(key) ?? { results: [], length: 0, usedAt: 0 };
+      const kept = runs.get(key) ?? {
+        owner: { tenant: call.tenant, subject: call.subject },
+        results: [],
+        length: 0,
+        usedAt: 0,
+      };
       if (runs.has(key)) drop(key, kept);
       kept.results.push({ tool: { name, source }, text, given });
       kept.length += length;
@@ -84,6 +92,10 @@ export function createObservedResults(
     of(run) {
       const kept = runs.get(keyOf(run));
       return kept === undefined || elapsed() - kept.usedAt > limits.maxAgeMs ? [] : kept.results;
+    },
+    forget(tenant, subject) {
+      for (const [key, kept] of runs)
+        if (kept.owner.tenant === tenant && kept.owner.subject === subject) drop(key, kept);
     },
   };
 }

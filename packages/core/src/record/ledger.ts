@@ -4,6 +4,7 @@
  * A query reads; it does not verify. Whoever relies on the answer verifies the ledger first.
  * @module
  */
+import type { ObservedResults } from '../authorize/observed-results.ts';
 import type { Verdict } from '../call.ts';
 import { ConfigurationError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
@@ -125,9 +126,11 @@ export interface LedgerOptions {
   readonly sealer: Sealer;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  /** Where this process remembers what calls of the user answered. */
+  readonly results?: Pick<ObservedResults, 'forget'>;
 }
 
-export function createLedger({ store, sealer, recorder, clock }: LedgerOptions): Ledger {
+export function createLedger({ store, sealer, recorder, clock, results }: LedgerOptions): Ledger {
   /** An act of administration, sealed under the tenant's key. */
   const draftBy =
     (tenant: string, by: string): DraftAct =>
@@ -180,6 +183,7 @@ export function createLedger({ store, sealer, recorder, clock }: LedgerOptions):
       await removeEntriesOf(store, tenant, subject, clock.now());
       await store.eraseSubject(tenant, subject, [draft]);
       sealer.forget(tenant, user);
+      results?.forget(tenant, subject);
     },
   };
 }

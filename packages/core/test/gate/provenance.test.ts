@@ -360,6 +360,15 @@ test('the conversation is read only where a rule or an approval needs it', async
   expect(asked).toBe(1);
 });
 
+verifies('CAP-12', 'an erased user leaves no results behind in the process', async () => {
+  const f = setUp();
+  await answer(gateOf(f), 'crm', { iban: friend });
+  await answer(gateOf(f, undefined, 'run-1', 'bob'), 'crm', { iban: friend });
+  await f.countersign.ledger.eraseSubject({ tenant: 'acme', user: 'alice', by: 'dpo' });
+  expect(await pay(gateOf(f), friend, {}, 'settle')).toMatchObject(denial);
+  expect(await pay(gateOf(f, undefined, 'run-1', 'bob'), friend, {}, 'settle')).toMatchObject({ status: 'completed' });
+});
+
 test('a replayed result counts again, also in another process', async () => {
   const f = setUp();
   const lookUp = callTo('crm', { name: 'Ada' });
