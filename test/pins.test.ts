@@ -10,12 +10,14 @@ import * as testing from '@countersign/core/testing';
 import * as cloudwatch from '@countersign/cloudwatch';
 import * as otlp from '@countersign/otlp';
 import { instruments } from '../packages/core/src/record/metrics.ts';
+import * as email from '@countersign/email';
 import * as github from '@countersign/github';
 import * as kit from '@countersign/core/store-kit';
 import * as langchain from '@countersign/langchain';
 import * as postgres from '@countersign/postgres';
 import * as oauth from '@countersign/oauth';
 import * as providerKit from '@countersign/core/provider-kit';
+import * as slack from '@countersign/slack';
 import * as vault from '@countersign/vault';
 import * as webhook from '@countersign/webhook';
 
@@ -47,6 +49,7 @@ describe('public names', () => {
         "ToolNotGovernable",
         "UnauthorizedToolCall",
         "ambientGate",
+        "approvalLoad",
         "approvalsHttp",
         "approverFile",
         "argumentsDigest",
@@ -106,6 +109,7 @@ describe('public names', () => {
         "riskCatalogue",
         "runnable",
         "sealSecretsFile",
+        "terminalChannel",
         "tokenMinter",
         "verifyLedger",
         "verifyMintedToken",
@@ -121,15 +125,16 @@ describe('public names', () => {
   `));
   test('of the kit for drivers of a store', () =>
     expect(names(kit)).toMatchInlineSnapshot(`
-    [
-      "createChain",
-      "createOperations",
-      "createUndoLog",
-      "maxRows",
-      "memoryTables",
-      "newWriter",
-    ]
-  `));
+      [
+        "createChain",
+        "createOperations",
+        "createTopics",
+        "createUndoLog",
+        "maxRows",
+        "memoryTables",
+        "newWriter",
+      ]
+    `));
   test('of the PostgreSQL store', () =>
     expect(names(postgres)).toMatchInlineSnapshot(`
     [
@@ -170,12 +175,18 @@ describe('public names', () => {
   test('of what channels share', () =>
     expect(names(channel)).toMatchInlineSnapshot(`
     [
+      "PartlyTold",
       "RequestRefused",
+      "codeOf",
+      "createRateLimit",
+      "groupedCode",
       "isFresh",
       "memoryReplayGuard",
+      "parseJsonText",
       "problemResponse",
       "readBody",
       "statusOfError",
+      "typedCode",
       "visible",
       "within",
     ]
@@ -186,6 +197,20 @@ describe('public names', () => {
       "dangerouslyPostToLoopback",
       "webhookCallback",
       "webhookChannel",
+    ]
+  `));
+  test('of the e-mail channel', () =>
+    expect(names(email)).toMatchInlineSnapshot(`
+    [
+      "emailChannel",
+      "mailCodes",
+    ]
+  `));
+  test('of the Slack channel', () =>
+    expect(names(slack)).toMatchInlineSnapshot(`
+    [
+      "slackChannel",
+      "slackInteractions",
     ]
   `));
   test('of the AI SDK adapter', () =>
@@ -211,13 +236,14 @@ describe('public names', () => {
   `));
   test('of the console', () =>
     expect(names(console)).toMatchInlineSnapshot(`
-    [
-      "approverToken",
-      "createConsole",
-      "oneTimeCode",
-      "serveConsole",
-    ]
-  `));
+      [
+        "approverToken",
+        "createConsole",
+        "oidcSignIn",
+        "oneTimeCode",
+        "serveConsole",
+      ]
+    `));
   test('of the LangChain adapter', () =>
     expect(names(langchain)).toMatchInlineSnapshot(`
     [
@@ -268,19 +294,21 @@ test('metric names, units and kinds', () =>
       .map(({ name, unit, kind }) => `${name} ${unit} ${kind}`)
       .toSorted(),
   ).toMatchInlineSnapshot(`
-      [
-        "countersign.approval.wait s histogram",
-        "countersign.calls.unknown {call} counter",
-        "countersign.decisions {decision} counter",
-        "countersign.denials {call} counter",
-        "countersign.gate.duration s histogram",
-        "countersign.lease.failures {lease} counter",
-        "countersign.outbox.backlog {record} gauge",
-        "countersign.outbox.delivered {record} counter",
-        "countersign.outbox.failures {delivery} counter",
-        "countersign.outbox.refused {record} counter",
-      ]
-    `));
+    [
+      "countersign.approval.opened {approval} counter",
+      "countersign.approval.vote s histogram",
+      "countersign.approval.wait s histogram",
+      "countersign.calls.unknown {call} counter",
+      "countersign.decisions {decision} counter",
+      "countersign.denials {call} counter",
+      "countersign.gate.duration s histogram",
+      "countersign.lease.failures {lease} counter",
+      "countersign.outbox.backlog {record} gauge",
+      "countersign.outbox.delivered {record} counter",
+      "countersign.outbox.failures {delivery} counter",
+      "countersign.outbox.refused {record} counter",
+    ]
+  `));
 
 test('every error class has its code, and is recognised across two copies of the module', async () => {
   const classes = Object.values(core).filter(

@@ -14,7 +14,7 @@ const approvals = createApprovals({
   approvers: approverFile('approvers.json'), // ids and digests of tokens, made by createApproverToken()
   audit: { key: readKeyFile('audit.key') }, // the agents' key, to show what they asked for
 });
-const server = createServer(approvalsHttp(approvals)).listen(port, '127.0.0.1');
+const server = createServer(approvalsHttp(approvals, { tenant: 'acme' })).listen(port, '127.0.0.1');
 // #endregion
 // #region function
 import { createCountersign, requireCapability } from '@countersign/core';

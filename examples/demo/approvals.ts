@@ -14,5 +14,5 @@ const approvals = createApprovals({
   approvers: approverFile(place.approvers),
   audit: { key: readKeyFile(place.auditKey) },
 });
-const server = createServer(approvalsHttp(approvals));
+const server = createServer(approvalsHttp(approvals, { tenant: 'acme' }));
 server.listen(0, '127.0.0.1', () => report({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }));

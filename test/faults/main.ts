@@ -5,7 +5,8 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { invariantNames } from './invariants.ts';
-import { runFaults, type StoreName } from './run.ts';
+import type { StoreName } from './place.ts';
+import { runFaults } from './run.ts';
 
 const { values } = parseArgs({
   options: {

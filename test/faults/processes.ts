@@ -16,8 +16,8 @@ export interface Respawned {
 }
 
 /** `argumentsFor`: asked at every start. */
-export function respawn(file: 'worker.ts' | 'approver.ts', argumentsFor: () => readonly string[]): Respawned {
-  const path = fileURLToPath(new URL(file, import.meta.url));
+export function respawn(file: URL, argumentsFor: () => readonly string[]): Respawned {
+  const path = fileURLToPath(file);
   let ending = false;
   let child: ChildProcess;
   let ready: Promise<void>;

@@ -3,22 +3,15 @@
  * invariant holds. The seed gives the same faults and the same calls; how they meet is up to the machine.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createVoteSigner, openLedger, type OpenedRecord } from '@countersign/core';
-import { createDatabases } from '../../packages/postgres/test/support/databases.ts';
-import { startProxy } from '../../packages/postgres/test/support/proxy.ts';
-import { startPostgres } from '../support/postgres.ts';
-import { postgresFaults, processFaults, sqliteFaults, type Fault, type Targets } from './faults.ts';
+import { processFaults, type Fault, type Targets } from './faults.ts';
 import { findBreaches, type Breach } from './invariants.ts';
 import { openCountersign, openStore, type ProcessInput } from './parts.ts';
+import { openPlace, type Place, type StoreName } from './place.ts';
 import { respawn } from './processes.ts';
 import { createRandom } from './random.ts';
 import { openWorld, type World } from './world.ts';
-
-export type StoreName = 'sqlite' | 'postgres';
 
 export interface RunInput {
   readonly store: StoreName;
@@ -41,20 +34,10 @@ export interface RunResult {
   readonly breaches: readonly Breach[];
 }
 
-interface Place {
-  /** What processes open. */
-  readonly address: string;
-  /** Past the faults. */
-  readonly direct: string;
-  readonly faults: Readonly<Record<string, Fault>>;
-  readonly maxBytes: () => number | undefined;
-  close(): Promise<void>;
-}
-
 export async function runFaults({ store, faults: count, seed, workers: size, onFault }: RunInput): Promise<RunResult> {
   const random = createRandom(seed);
   const world = await openWorld();
-  const place = await (store === 'sqlite' ? sqlitePlace() : postgresPlace());
+  const place = await openPlace(store);
   const begun = performance.now();
   try {
     const input = inputOf(place, world, seed);
@@ -107,7 +90,7 @@ async function startProcesses({ process: input, signingKey }: Inputs, place: Pla
   const epoch = String(Date.now());
   let started = 0;
   const worker = () =>
-    respawn('worker.ts', () => {
+    respawn(new URL('worker.ts', import.meta.url), () => {
       started += 1;
       const maxBytes = place.maxBytes();
       const limited = maxBytes === undefined ? input : { ...input, maxBytes };
@@ -115,7 +98,7 @@ async function startProcesses({ process: input, signingKey }: Inputs, place: Pla
     });
   const first = worker();
   const others = Array.from({ length: size - 1 }, worker);
-  const approver = respawn('approver.ts', () => [JSON.stringify({ ...input, signingKey })]);
+  const approver = respawn(new URL('approver.ts', import.meta.url), () => [JSON.stringify({ ...input, signingKey })]);
   const targets: Targets = { workers: [first, ...others], approver };
   const all = [...targets.workers, approver];
   await Promise.all(all.map((each) => each.ready()));
@@ -165,39 +148,5 @@ function summary(world: World, records: readonly OpenedRecord[]) {
     effects: world.effects.length,
     unknown: world.effects.filter(({ callKey }) => !ended.has(callKey)).length,
     records: records.length,
-  };
-}
-
-async function sqlitePlace(): Promise<Place> {
-  const directory = mkdtempSync(join(tmpdir(), 'countersign-faults-'));
-  const address = join(directory, 'store.sqlite');
-  await (await openStore({ store: address })).close();
-  let maxBytes: number | undefined;
-  return {
-    address,
-    direct: address,
-    faults: sqliteFaults(address, (limit) => {
-      maxBytes = limit;
-    }),
-    maxBytes: () => maxBytes,
-    close: async () => rmSync(directory, { recursive: true, force: true }),
-  };
-}
-
-async function postgresPlace(): Promise<Place> {
-  const server = await startPostgres();
-  const databases = await createDatabases(server);
-  const database = await databases.create();
-  const proxy = await startProxy(server.port);
-  const direct = database.url('everything');
-  return {
-    address: direct.replace(`:${server.port}/`, `:${proxy.port}/`),
-    direct,
-    faults: postgresFaults(server, database.name, proxy),
-    maxBytes: () => undefined,
-    async close() {
-      await proxy.close();
-      await server.stop();
-    },
   };
 }

@@ -10,6 +10,8 @@ export interface Effect {
   readonly callKey: string;
   readonly callId: string;
   readonly tool: string;
+  /** JSON text of what it was given. */
+  readonly arguments?: string;
 }
 
 /** What a worker was answered for a call. */

@@ -9,6 +9,7 @@ import {
   memoryStore,
   type Approvals,
   type ApprovalState,
+  type OpenedRecord,
   type Store,
 } from '@countersign/core';
 
@@ -18,6 +19,8 @@ export interface ApprovalSetting {
   /** Files a request of alice's, and answers what a channel knows of it. */
   readonly file: (args?: unknown) => Promise<{ readonly id: string; readonly digest: string }>;
   readonly state: (id: string) => Promise<ApprovalState | undefined>;
+  /** Records of what was refused, oldest first. */
+  readonly refused: () => Promise<readonly OpenedRecord[]>;
   readonly pass: (ms: number) => void;
 }
 
@@ -54,6 +57,13 @@ export function approvalSetting(input: { readonly quorum?: number } = {}): Appro
       return { id: outcome.approval, digest };
     },
     state: async (id) => (await store.approval('acme', id))?.state,
+    async refused() {
+      const records = [];
+      for await (const record of countersign.ledger.query({ tenant: 'acme', kind: 'approval' })) {
+        if (record.event === 'refused') records.push(record);
+      }
+      return records;
+    },
     pass: (ms) => void (offset += ms),
   };
 }

@@ -34,6 +34,7 @@ export const driverFiles: Record<string, string[]> = {
   'packages/core/src/lease/file-lock.ts': ['node:fs', 'node:sqlite'],
   'packages/core/src/record/notary/file-witness.ts': ['node:fs', 'node:path'],
   'packages/core/src/approve/http.ts': ['node:http'],
+  'packages/core/src/approve/http-{input,limits}.ts': ['node:http'],
   'packages/core/src/approve/terminal.ts': ['node:readline', 'node:readline/promises', 'node:process'],
   'packages/core/src/key-file.ts': ['node:fs', 'node:path'],
   'packages/core/src/approve/approver-file.ts': ['node:fs'],
@@ -55,6 +56,7 @@ export const forbiddenInCore: string[] = [
   'node-vault',
   '@aws-sdk/*',
   '@octokit/*',
+  'nodemailer',
   '@countersign/*',
 ];
 
@@ -80,5 +82,7 @@ export const environmentReaders: Record<string, string> = {
   'packages/core/src/lease/env-file.ts': 'NODE_ENV alone',
   'packages/cli/src/files.ts': 'the database and its password, which belong in no list of processes',
   'packages/cli/src/approver-options.ts': 'where the approvals service is, and the token of who types',
+  'packages/cli/src/console-options.ts':
+    'the OpenID provider and its client, whose secret belongs in no list of processes',
   'packages/cli/src/commands/doctor.ts': 'looks for secrets in it',
 };

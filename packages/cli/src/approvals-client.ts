@@ -7,6 +7,7 @@ import {
   ApprovalConflict,
   ApprovalNotFound,
   ApproverError,
+  type ApprovalQuery,
   type ApprovalsService,
   type ApprovalView,
 } from '@countersign/core';
@@ -14,19 +15,50 @@ import { CommandFailure } from './exit-codes.ts';
 
 const timeoutMs = 15_000;
 const maxAnswerBytes = 16 * 1024 * 1024;
+const pageLength = 100;
+const maxListed = 10_000;
+
+export interface ApprovalPage {
+  readonly approvals: readonly ApprovalView[];
+  /** Whether there are more than were asked for. */
+  readonly more: boolean;
+}
+
+export interface ApprovalsClient extends Pick<ApprovalsService, 'show' | 'decide' | 'edit'> {
+  /** All of them, however many pages they are, up to 10,000. */
+  list(credential: string, query?: ApprovalQuery): Promise<readonly ApprovalView[]>;
+  /** The first `limit` of them. */
+  first(credential: string, query: ApprovalQuery & { readonly limit: number }): Promise<ApprovalPage>;
+}
 
 /** @throws CommandFailure for an address to which a token should not be sent */
-export function approvalsClient(address: string): Omit<ApprovalsService, 'as'> {
+export function approvalsClient(address: string): ApprovalsClient {
   const base = baseOf(address);
   const at = (id: string, rest = ''): URL => new URL(`approvals/${encodeURIComponent(id)}${rest}`, base);
-  return {
-    async list(credential, filter = {}) {
-      const url = new URL('approvals', base);
-      if (filter.state !== undefined) url.searchParams.set('state', filter.state);
-      const { approvals } = objectOf(await ask(url, credential));
+
+  async function first(credential: string, query: ApprovalQuery & { readonly limit: number }): Promise<ApprovalPage> {
+    const found = new Map<string, ApprovalView>();
+    let next = query.newestFirst === true ? query.before : query.after;
+    for (;;) {
+      const limit = Math.min(pageLength, query.limit - found.size);
+      const page = await ask(pageOf(base, { ...query, limit }, next), credential);
+      const { approvals, next: following } = objectOf(page);
       if (!Array.isArray(approvals)) throw strange();
-      return approvals.map((view) => viewOf(view));
-    },
+      const views = approvals.slice(0, limit).map((approval) => viewOf(approval));
+      const known = found.size;
+      for (const view of views) found.set(view.id, view);
+      // Whoever sends the same again would keep us asking for ever.
+      if (found.size !== known + views.length) throw strange();
+      const more = following !== undefined || approvals.length > limit;
+      if (!more || found.size >= query.limit) return { approvals: [...found.values()], more };
+      next = views.at(-1)?.id;
+      if (next === undefined || next !== following) throw strange();
+    }
+  }
+
+  return {
+    first,
+    list: async (credential, query = {}) => (await first(credential, { limit: maxListed, ...query })).approvals,
     show: async (credential, id) => viewOf(await ask(at(id), credential), id),
     async decide(credential, { id, ...decision }) {
       return viewOf(await ask(at(id, '/decision'), credential, decision), id);
@@ -35,6 +67,15 @@ export function approvalsClient(address: string): Omit<ApprovalsService, 'as'> {
       return viewOf(await ask(at(id, '/arguments'), credential, edit), id);
     },
   };
+}
+
+function pageOf(base: URL, query: ApprovalQuery & { readonly limit: number }, next: string | undefined): URL {
+  const { state, run, newestFirst, before, after, limit } = query;
+  const bounds = newestFirst === true ? { before: next, after } : { before, after: next };
+  const url = new URL('approvals', base);
+  const given = { state, run, ...bounds, order: newestFirst === true ? 'newest' : undefined, limit: String(limit) };
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) url.searchParams.set(name, value);
+  return url;
 }
 
 function baseOf(address: string): URL {

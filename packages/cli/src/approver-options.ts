@@ -3,8 +3,7 @@
  * @module
  */
 import type { Command } from 'commander';
-import type { ApprovalsService } from '@countersign/core';
-import { approvalsClient } from './approvals-client.ts';
+import { approvalsClient, type ApprovalsClient } from './approvals-client.ts';
 import { CommandFailure } from './exit-codes.ts';
 import { tokenFrom } from './files.ts';
 
@@ -22,7 +21,7 @@ export function withApproverOptions(command: Command): Command {
 }
 
 export function connect(options: ApproverOptions): {
-  readonly service: Omit<ApprovalsService, 'as'>;
+  readonly service: ApprovalsClient;
   readonly credential: string;
 } {
   const url = options.url ?? process.env['COUNTERSIGN_URL'];

@@ -9,6 +9,7 @@ import { sqliteStore } from '@countersign/core/sqlite';
 import { CommandFailure } from './exit-codes.ts';
 
 const maxTokenFileBytes = 1024;
+const maxJsonFileBytes = 262_144;
 
 export function requireFile(kind: string, path: string): string {
   if (existsSync(path)) return path;
@@ -55,7 +56,15 @@ export function tokenFrom(path: string): string {
 }
 
 export function jsonFrom(kind: string, path: string): unknown {
-  const text = readFileSync(requireFile(kind, path), 'utf8');
+  return parsed(path, readFileSync(requireFile(kind, path), 'utf8'));
+}
+
+/** In a file of mode 0600. */
+export function privateJsonFrom(kind: string, path: string): unknown {
+  return parsed(path, readPrivateFile(requireFile(kind, path), maxJsonFileBytes).toString('utf8'));
+}
+
+function parsed(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

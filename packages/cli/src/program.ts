@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { approveCommand } from './commands/approvals-approve.ts';
 import { editCommand } from './commands/approvals-edit.ts';
 import { listCommand } from './commands/approvals-list.ts';
+import { loadCommand } from './commands/approvals-load.ts';
 import { rejectCommand } from './commands/approvals-reject.ts';
 import { reviewCommand } from './commands/approvals-review.ts';
 import { showCommand } from './commands/approvals-show.ts';
@@ -19,6 +20,7 @@ import { exportCommand } from './commands/audit-export.ts';
 import { headsCommand } from './commands/audit-heads.ts';
 import { queryCommand } from './commands/audit-query.ts';
 import { verifyCommand } from './commands/audit-verify.ts';
+import { consoleCommand } from './commands/console.ts';
 import { listCredentialsCommand } from './commands/credentials-list.ts';
 import { revokeCommand } from './commands/credentials-revoke.ts';
 import { rotateCommand } from './commands/credentials-rotate.ts';
@@ -40,7 +42,7 @@ export function createProgram(): Command {
       writeErr: (text) => process.stderr.write(printable(text)),
     });
   const groups = {
-    approvals: [listCommand, showCommand, editCommand, approveCommand, rejectCommand, reviewCommand],
+    approvals: [listCommand, showCommand, editCommand, approveCommand, rejectCommand, reviewCommand, loadCommand],
     audit: [
       ...[queryCommand, statsCommand, exportCommand],
       ...[keyCommand, sealCommand, verifyCommand, headsCommand, proveCommand, verifyProofCommand],
@@ -63,6 +65,7 @@ export function createProgram(): Command {
     const group = program.command(name).description(descriptions[name]);
     for (const add of groups[name]) add(group);
   }
+  consoleCommand(program);
   doctorCommand(program);
   return program;
 }

@@ -3,22 +3,23 @@
  * @module
  */
 import type { ApproverDirectory } from '@countersign/core';
-import type { SignIn } from './sign-in.ts';
+import type { TypedSignIn } from './sign-in.ts';
 
 /**
- * The token is kept in memory as long as the session, and presented to the directory again at every request: who is
- * removed there is out at once, and groups are those of now.
+ * The token is presented to the directory again at every request: who is removed there is out at once, and groups are
+ * those of now. In between it is kept sealed, under a key that only the browser's cookie yields.
  */
-export function approverToken(directory: ApproverDirectory): SignIn {
+export function approverToken(directory: ApproverDirectory): TypedSignIn {
   return {
+    kind: 'typed',
     label: 'Approver token',
     hint: 'The one that you use with the countersign command.',
     loopbackOnly: false,
     async verify(presented) {
-      const token = presented.trim();
-      const refresh = async () => directory.authenticate(token);
-      const approver = await refresh();
-      return approver && { approver, refresh };
+      const secret = presented.trim();
+      const refresh = async (token: string) => directory.authenticate(token);
+      const approver = await refresh(secret);
+      return approver && { approver, secret, refresh };
     },
   };
 }

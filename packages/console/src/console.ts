@@ -3,7 +3,8 @@
  * decide, on what, and whether it is too late is the service's answer, and only a POST from its own pages asks it.
  * @module
  */
-import { ConfigurationError, type ApprovalsService } from '@countersign/core';
+import { ConfigurationError, type Approvals, type Policy } from '@countersign/core';
+import { createRateLimit, type RateLimit } from '@countersign/core/channel';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { approvalRoutes } from './approval-routes.ts';
@@ -11,21 +12,38 @@ import { assets } from './assets.ts';
 import { entryRoutes } from './entry-routes.ts';
 import { guard } from './guard.ts';
 import { layout } from './layout.ts';
+import { isLoopback } from './loopback.ts';
+import { oversightRoutes } from './oversight-routes.ts';
 import { problemPage } from './plain-pages.ts';
 import { problemOf } from './problem.ts';
 import { requireSession, type ConsoleEnvironment, type Parts } from './parts.ts';
+import { createDepartures } from './departures.ts';
 import { createSessions, type SessionLimits } from './sessions.ts';
+import { createSignInLimit, type SignInLimit } from './sign-in-limit.ts';
 import type { SignIn } from './sign-in.ts';
+import { waysOf } from './ways.ts';
 import { createWatch } from './watch.ts';
 
 export interface ConsoleOptions {
-  readonly service: Pick<ApprovalsService, 'as'>;
-  readonly signIn: SignIn;
+  readonly service: Pick<Approvals, 'as'> & Partial<Pick<Approvals, 'recordRefused'>>;
+  /** How people sign in; several are offered side by side. */
+  readonly signIn: SignIn | readonly SignIn[];
+  /** What the policy page shows, each to people of its own tenants. Default: no such page. */
+  readonly policy?: Policy | readonly Policy[];
   /**
    * Where browsers reach the console, with its path: `https://ops.example/approvals`. https, or http on this machine.
    * A proxy in front must pass `Host` and `Origin` on as they came.
    */
   readonly url: string;
+  /** Whose ledger gets the sign-ins that were refused. Without it none does. */
+  readonly tenant?: string;
+  /** Of tries to sign in, for each address. Default: 20 a minute in this process. */
+  readonly signInLimit?: RateLimit;
+  /**
+   * Who sends a request, to count tries apart: of a header only if a proxy of yours sets it. Default: all tries are counted
+   * together; `serveConsole` takes the address of the connection.
+   */
+  readonly addressOf?: (request: Request) => string | undefined;
   /** Default: 30 minutes idle, 8 hours in all. */
   readonly sessions?: Partial<SessionLimits>;
   readonly now?: () => number;
@@ -44,13 +62,19 @@ const maxEditBytes = 3 * 4_194_304 + maxFormBytes;
 
 /** @throws ConfigurationError for an address on which a session would not be safe */
 export function createConsole(options: ConsoleOptions): Console {
-  const { service, signIn, now = Date.now } = options;
-  const url = readUrl(options.url, signIn.loopbackOnly);
+  const { service, now = Date.now } = options;
+  const ways = waysOf(options.signIn);
+  const url = readUrl(options.url, ways.loopbackOnly);
   const base = url.pathname.replace(/\/+$/, '');
+  const policies = [options.policy ?? []].flat();
   const sessions = createSessions({ ...defaultLimits, ...options.sessions }, now);
-  const parts: Parts = { service, signIn, url, base, sessions, now, watch: createWatch(service) };
+  const departures = createDepartures(now);
+  const limit = limitOf(options);
+  const watch = createWatch(service);
+  const parts: Parts = { service, ways, url, base, sessions, departures, limit, now, watch, policies };
 
-  const root = new Hono<ConsoleEnvironment>();
+  // The inbox is at the url with and without a slash at its end.
+  const root = new Hono<ConsoleEnvironment>({ strict: false });
   root.use('*', guard(url));
   root.onError((error, context) => {
     const { status, title, why } = problemOf(error);
@@ -74,7 +98,21 @@ export function createConsole(options: ConsoleOptions): Console {
   entryRoutes(app, parts);
   app.use('*', requireSession(parts));
   approvalRoutes(app, parts);
+  oversightRoutes(app, parts);
   return { url: url.href, fetch: async (request) => root.fetch(request) };
+}
+
+function limitOf({ service, tenant, signInLimit, addressOf }: ConsoleOptions): SignInLimit {
+  if (tenant !== undefined && service.recordRefused === undefined) {
+    throw new ConfigurationError('refused sign-ins are to be recorded, and this service has no recordRefused');
+  }
+  return createSignInLimit({
+    tenant,
+    limit: signInLimit ?? createRateLimit({ points: 20, perMs: 60_000 }),
+    addressOf: addressOf ?? (() => undefined),
+    // A method of its service, and not taken off it.
+    recordRefused: (refused) => service.recordRefused?.(refused) ?? Promise.resolve(),
+  });
 }
 
 function readUrl(text: string, loopbackOnly: boolean): URL {
@@ -88,9 +126,4 @@ function readUrl(text: string, loopbackOnly: boolean): URL {
   }
   if (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) return url;
   throw new ConfigurationError(`a console on ${url.protocol}//${url.host} would send sessions in the clear: use https`);
-}
-
-/** RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }

@@ -1,5 +1,5 @@
 /**
- * The web inbox for approvals.
+ * The web console for approvals.
  * @module
  */
 export { createConsole } from './console.ts';
@@ -9,5 +9,7 @@ export type { ServeConsoleOptions, ServedConsole } from './serve-console.ts';
 export { approverToken } from './approver-token.ts';
 export { oneTimeCode } from './one-time-code.ts';
 export type { OneTimeCodeOptions } from './one-time-code.ts';
+export { oidcSignIn } from './oidc-sign-in.ts';
+export type { OidcPerson, OidcSignInOptions } from './oidc-sign-in.ts';
 export type { SessionLimits } from './sessions.ts';
-export type { SignedIn, SignIn } from './sign-in.ts';
+export type { Departure, RedirectSignIn, SignedIn, SignIn, TypedSignIn } from './sign-in.ts';

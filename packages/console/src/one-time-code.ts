@@ -5,7 +5,8 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Approver } from '@countersign/core';
-import type { SignIn } from './sign-in.ts';
+import { codeOf, groupedCode, typedCode } from '@countersign/core/channel';
+import type { TypedSignIn } from './sign-in.ts';
 
 export interface OneTimeCodeOptions {
   /** Who signs in with the code. */
@@ -19,10 +20,10 @@ export interface OneTimeCodeOptions {
 
 const maxAttempts = 5;
 const renewMs = 10_000;
-/** Crockford's base 32: no letter that is read as another. 16 of them are 80 bits. */
-const letters = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+/** 80 bits. */
+const codeLength = 16;
 
-export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now }: OneTimeCodeOptions): SignIn {
+export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now }: OneTimeCodeOptions): TypedSignIn {
   let code: { readonly text: string; readonly madeAt: number; attempts: number } | undefined;
   let renewedAt: number | undefined;
   const renew = (): void => {
@@ -30,12 +31,13 @@ export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now 
     // Whoever asks over and over must not flood the terminal, nor replace a code that is being typed.
     if (renewedAt !== undefined && Math.abs(time - renewedAt) < renewMs) return;
     renewedAt = time;
-    const text = Array.from(randomBytes(16), (byte) => letters[byte % letters.length]).join('');
+    const text = codeOf(randomBytes(codeLength));
     code = { text, madeAt: time, attempts: 0 };
-    print(text.replaceAll(/(.{4})(?!$)/g, '$1-'));
+    print(groupedCode(text));
   };
   renew();
   return {
+    kind: 'typed',
     label: 'One-time code',
     hint: 'It stands in the terminal that started the console.',
     loopbackOnly: true,
@@ -44,7 +46,7 @@ export function oneTimeCode({ approver, print, lifeMs = 300_000, now = Date.now 
       if (code === undefined) return undefined;
       const age = now() - code.madeAt;
       code.attempts += 1;
-      const given = Buffer.from(presented.toUpperCase().replaceAll(/[\s-]/g, ''));
+      const given = Buffer.from(typedCode(presented));
       const known = Buffer.from(code.text);
       const right = age >= 0 && age < lifeMs && given.length === known.length && timingSafeEqual(given, known);
       if (right || code.attempts >= maxAttempts || age >= lifeMs) code = undefined;

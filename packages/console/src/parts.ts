@@ -2,21 +2,28 @@
  * What the routes share.
  * @module
  */
-import type { ApprovalsService, ApproverSession } from '@countersign/core';
+import type { ApprovalsService, ApproverSession, Policy } from '@countersign/core';
 import type { Context, MiddlewareHandler } from 'hono';
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
+import { sessionIdOf } from './cookies.ts';
+import type { Departures } from './departures.ts';
 import { Problem } from './problem.ts';
 import { isTokenOf, type Session, type Sessions } from './sessions.ts';
-import type { SignIn } from './sign-in.ts';
+import { isOpenTo, restrictTo } from './restrict.ts';
+import type { SignInLimit } from './sign-in-limit.ts';
 import type { Watch } from './watch.ts';
+import type { Ways } from './ways.ts';
 
 export interface Parts {
   readonly service: Pick<ApprovalsService, 'as'>;
-  readonly signIn: SignIn;
+  readonly ways: Ways;
   readonly url: URL;
   readonly base: string;
   readonly sessions: Sessions;
+  readonly departures: Departures;
+  readonly limit: SignInLimit;
   readonly watch: Watch;
+  /** Each for its own tenants. */
+  readonly policies: readonly Policy[];
   readonly now: () => number;
 }
 
@@ -24,22 +31,11 @@ export interface ConsoleEnvironment {
   Variables: { session: Session; approvals: ApproverSession };
 }
 
-/** `__Host-` (RFC 6265bis §4.1.3.2) needs https. Cookies are shared by the ports of a host, so the name holds the port. */
-function cookieName({ protocol, port }: URL): string {
-  return protocol === 'https:' ? '__Host-countersign' : `countersign-${port || '80'}`;
-}
+const idForm = /^apr\.[A-Za-z0-9._-]{1,100}$/;
 
-export function sessionIdOf(context: Context, { url }: Parts): string | undefined {
-  return getCookie(context, cookieName(url));
-}
-
-export function keepSessionId(context: Context, { url }: Parts, id: string): void {
-  const secure = url.protocol === 'https:';
-  setCookie(context, cookieName(url), id, { path: '/', httpOnly: true, sameSite: 'Strict', secure });
-}
-
-export function dropSessionId(context: Context, { url }: Parts): void {
-  deleteCookie(context, cookieName(url), { path: '/', secure: url.protocol === 'https:' });
+/** Only an approval of this console is ever gone on to: no form and no link can send anybody elsewhere. */
+export function approvalIdIn(text: string | undefined): string | undefined {
+  return text !== undefined && idForm.test(text) ? text : undefined;
 }
 
 /** The script says that it refreshes a page by itself: nobody need sit in front of it. */
@@ -54,14 +50,21 @@ export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironme
       if (context.req.method === 'POST' || context.req.path.endsWith('/events')) {
         throw new Problem(401, 'You are signed out', 'Nothing was done. Sign in and look at the request again.');
       }
-      const wanted = /\/approvals\/(apr\.[A-Za-z0-9._-]{1,100})$/.exec(context.req.path)?.[1];
+      const wanted = approvalIdIn(/\/approvals\/([^/]+)$/.exec(context.req.path)?.[1]);
       return context.redirect(`${parts.base}/sign-in${wanted === undefined ? '' : `?next=${wanted}`}`, 303);
     }
     if (context.req.method === 'POST' && !isTokenOf(session, (await formOf(context))['token'])) {
       throw new Problem(403, 'Refused', 'This form was not made for your session. Nothing was done.');
     }
+    const { only, approver } = session;
+    const path = context.req.path.slice(parts.base.length);
+    if (only !== undefined && /^\/?$/.test(path)) return context.redirect(`${parts.base}/approvals/${only}`, 303);
+    if (only !== undefined && !isOpenTo(only, path)) {
+      throw new Problem(403, 'Not with this sign-in', 'You signed in for one request only.');
+    }
+    const approvals = parts.service.as(approver);
     context.set('session', session);
-    context.set('approvals', parts.service.as(session.approver));
+    context.set('approvals', only === undefined ? approvals : restrictTo(only, approvals));
     return next();
   };
 }

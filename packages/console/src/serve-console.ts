@@ -3,8 +3,9 @@
  * @module
  */
 import type { AddressInfo } from 'node:net';
-import { serve } from '@hono/node-server';
+import { serve, type Http2Bindings, type HttpBindings } from '@hono/node-server';
 import { ConfigurationError } from '@countersign/core';
+import { waysOf } from './ways.ts';
 import { createConsole, type ConsoleOptions } from './console.ts';
 
 export interface ServeConsoleOptions extends Omit<ConsoleOptions, 'url'> {
@@ -27,11 +28,20 @@ const loopback = '127.0.0.1';
 /** @throws ConfigurationError as `createConsole`; the error of the socket when the address is taken */
 export async function serveConsole(options: ServeConsoleOptions): Promise<ServedConsole> {
   const { hostname = loopback, port = 0, url } = options;
-  if (hostname !== loopback && (url === undefined || options.signIn.loopbackOnly)) {
+  if (hostname !== loopback && (url === undefined || waysOf(options.signIn).loopbackOnly)) {
     throw new ConfigurationError(`a console that listens on ${hostname} needs its url, and a sign-in made for that`);
   }
   let answer: (request: Request) => Promise<Response> = async () => new Response(undefined, { status: 503 });
-  const server = serve({ fetch: (request: Request) => answer(request), hostname, port, overrideGlobalObjects: false });
+  const addresses = new WeakMap<Request, string | undefined>();
+  const server = serve({
+    fetch(request: Request, { incoming }: HttpBindings | Http2Bindings) {
+      addresses.set(request, incoming.socket.remoteAddress);
+      return answer(request);
+    },
+    hostname,
+    port,
+    overrideGlobalObjects: false,
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
     server.once('error', reject);
@@ -43,6 +53,7 @@ export async function serveConsole(options: ServeConsoleOptions): Promise<Served
     });
   try {
     const created = createConsole({
+      addressOf: (request) => addresses.get(request),
       ...options,
       url: url ?? `http://${loopback}:${(server.address() as AddressInfo).port}`,
     });

@@ -2,7 +2,7 @@
  * Sessions of people who signed in, kept in this process: a restart signs everybody out.
  * @module
  */
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Approver } from '@countersign/core';
 import type { SignedIn } from './sign-in.ts';
 
@@ -10,6 +10,9 @@ export interface Session {
   readonly approver: Approver;
   /** Stands in every form of this session and in no cookie. */
   readonly formToken: string;
+  /** The one approval that this session is about. */
+  readonly only: string | undefined;
+  readonly afterSignOut: string | undefined;
 }
 
 export interface Sessions {
@@ -31,7 +34,8 @@ export interface SessionLimits {
 }
 
 interface Kept {
-  readonly person: SignedIn;
+  readonly person: Omit<SignedIn, 'secret'>;
+  readonly sealed: Uint8Array;
   readonly formToken: string;
   readonly openedAt: number;
   usedAt: number;
@@ -43,29 +47,31 @@ export function createSessions({ idleMs, absoluteMs }: SessionLimits, now: () =>
   // By digest, so that a dump of this process's memory holds no id that a browser would be believed with.
   const kept = new Map<string, Kept>();
   const keyOf = (id: string): string => hash('sha256', id, 'hex');
-  const isOver = ({ openedAt, usedAt }: Kept): boolean => {
+  const isOver = ({ openedAt, usedAt, person }: Kept): boolean => {
     const time = now();
     // Also when the clock was set back: such a session has no known age.
-    return time < openedAt || time - openedAt >= absoluteMs || time - usedAt >= idleMs;
+    if (time < openedAt || time - openedAt >= absoluteMs || time - usedAt >= idleMs) return true;
+    return person.until !== undefined && !(time < person.until);
   };
   return {
-    open(person) {
+    open({ secret = '', ...person }) {
       for (const [key, session] of kept) if (isOver(session)) kept.delete(key);
       const [oldest] = kept.keys();
       if (kept.size >= maxSessions && oldest !== undefined) kept.delete(oldest);
       const id = randomBytes(32).toString('base64url');
       const formToken = randomBytes(32).toString('base64url');
-      kept.set(keyOf(id), { person, formToken, openedAt: now(), usedAt: now() });
+      kept.set(keyOf(id), { person, sealed: seal(id, secret), formToken, openedAt: now(), usedAt: now() });
       return id;
     },
-    async find(id, use) {
-      const key = keyOf(id ?? '');
+    async find(id = '', use) {
+      const key = keyOf(id);
       const session = kept.get(key);
       if (session === undefined) return undefined;
-      const approver = isOver(session) ? undefined : await stillKnown(session.person);
+      const approver = isOver(session) ? undefined : await stillKnown(session, id);
       if (approver === undefined || !kept.has(key)) return void kept.delete(key);
       if (use) session.usedAt = now();
-      return { approver, formToken: session.formToken };
+      const { only, afterSignOut } = session.person;
+      return { approver, formToken: session.formToken, only, afterSignOut };
     },
     end(id) {
       kept.delete(keyOf(id ?? ''));
@@ -74,15 +80,32 @@ export function createSessions({ idleMs, absoluteMs }: SessionLimits, now: () =>
 }
 
 /** The person as of now. Another person, or no answer, is nobody. */
-async function stillKnown(person: SignedIn): Promise<Approver | undefined> {
+async function stillKnown({ person, sealed }: Kept, id: string): Promise<Approver | undefined> {
   const { approver } = person;
   if (person.refresh === undefined) return approver;
   try {
-    const current = await person.refresh();
+    const current = await person.refresh(unseal(id, sealed));
     return current?.id === approver.id && current.tenant === approver.tenant ? current : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** A key that follows from the session's id, which this process keeps as a digest only. */
+function keyFrom(id: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', id, '', 'countersign console session secret', 32));
+}
+
+/** AES-256-GCM. Each key seals once, so that a fixed nonce repeats under none. */
+function seal(id: string, secret: string): Uint8Array {
+  const cipher = createCipheriv('aes-256-gcm', keyFrom(id), Buffer.alloc(12));
+  return Buffer.concat([cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+}
+
+function unseal(id: string, sealed: Uint8Array): string {
+  const decipher = createDecipheriv('aes-256-gcm', keyFrom(id), Buffer.alloc(12));
+  decipher.setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]).toString('utf8');
 }
 
 /** Whether a form was made for this session. */

@@ -2,37 +2,13 @@ import { request as httpRequest } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { verifies } from '../../../test/verifies.ts';
 import { createConsole, oneTimeCode } from '../src/index.ts';
+import { cookieOf, fieldOn, visitorOf, type Visitor } from './support/visitor.ts';
 import { createWorld, type World } from './support/world.ts';
 
 let world: World;
 afterEach(() => world?.close());
 
-const form = 'application/x-www-form-urlencoded';
-
-interface Visitor {
-  cookie: string;
-  get(path: string): Promise<Response>;
-  post(path: string, fields: Record<string, string>, headers?: Record<string, string>): Promise<Response>;
-}
-
-function visitor(cookie = ''): Visitor {
-  const self: Visitor = {
-    cookie,
-    get: (path) => fetch(new URL(path, world.url), { headers: { cookie: self.cookie }, redirect: 'manual' }),
-    post: (path, fields, headers = {}) =>
-      fetch(new URL(path, world.url), {
-        method: 'POST',
-        redirect: 'manual',
-        body: new URLSearchParams(fields),
-        headers: { 'content-type': form, origin: world.origin, cookie: self.cookie, ...headers },
-      }),
-  };
-  return self;
-}
-
-function cookieOf(response: Response): string {
-  return (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
-}
+const visitor = (cookie?: string): Visitor => visitorOf(world, cookie);
 
 async function signedIn(code = 'carol-token'): Promise<Visitor> {
   const person = visitor();
@@ -45,8 +21,7 @@ async function signedIn(code = 'carol-token'): Promise<Visitor> {
 /** What a form on the page would send. */
 async function formOn(person: Visitor, id: string): Promise<{ token: string; digest: string }> {
   const page = await (await person.get(`/approvals/${id}`)).text();
-  const value = (name: string): string => new RegExp(`name="${name}" value="([^"]+)"`).exec(page)?.[1] ?? '';
-  return { token: value('token'), digest: value('digest') };
+  return { token: fieldOn(page, 'token'), digest: fieldOn(page, 'digest') };
 }
 
 const stateOf = async (id: string): Promise<string> => (await world.approvals.show('carol-token', id)).state;

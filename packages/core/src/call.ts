@@ -86,6 +86,26 @@ export type ReasonCode =
   | 'credential_unavailable'
   | 'ledger_unavailable';
 
+/** Why what an approver did, or somebody who wanted to pass for one, was refused. */
+export type RefusalCode =
+  | 'unauthenticated'
+  | 'not_found'
+  | 'own_request'
+  | 'not_eligible'
+  | 'outside_hours'
+  | 'digest_mismatch'
+  | 'already_voted'
+  | 'not_pending'
+  | 'expired'
+  | 'verdict_invalid'
+  | 'reason_missing'
+  | 'edit_not_permitted'
+  | 'edit_invalid'
+  | 'edit_denied'
+  /** The request cannot be opened: its user was erased, or its row was changed. */
+  | 'unreadable'
+  | 'failed';
+
 /** Why a decision fell. `detail` is for the operator (which rule, what would make it pass) and never shown to a model. */
 export interface Reason {
   readonly code: ReasonCode;

@@ -4,16 +4,14 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
-import { createApprovalRuns, findTool, type ApprovalRuns, type RunnableTools } from './approve/run-approved.ts';
+import { readInbox, type InboxEntry, type InboxInput } from './approve/inbox.ts';
+import { createApprovalRuns, type ApprovalRuns } from './approve/run-approved.ts';
 import { createVoteVerifier } from './approve/votes.ts';
 import { createWorker, type Worker, type WorkerOptions } from './approve/worker.ts';
 import type { Authorizer, UserDirectory } from './authorize/authorize.ts';
 import type { HeardSource } from './authorize/heard.ts';
 import { createObservedResults } from './authorize/observed-results.ts';
-import type { Outcome } from './call.ts';
 import { ConfigurationError, PrincipalError } from './errors.ts';
-import { plainCodec } from './execute/codec.ts';
-import { replayOutcome } from './execute/outcome.ts';
 import { createGate, type Gate } from './gate.ts';
 import { createHolds, type Holds } from './holds.ts';
 import { inventory, type Inventory, type InventoryTool } from './identify/inventory.ts';
@@ -97,7 +95,10 @@ export interface Countersign extends Holds {
   within<Result>(scope: Principal | Gate | RunInput, task: () => Result): Result;
   readonly approvals: ApprovalRuns;
   worker(options: WorkerOptions): Worker;
-  /** What became of the asynchronous calls that this user made in this run. Untrusted data: never put it into system or user messages. */
+  /**
+   * What became of the asynchronous calls that this user made in this run: results, rejections, requests that nobody
+   * answered. Untrusted data: never put it into system or user messages.
+   */
   inbox(input: InboxInput): Promise<readonly InboxEntry[]>;
   /** Which of these tools the policy governs in a tenant, and which it does not. */
   inventory(tenant: string, tools: readonly InventoryTool[]): Inventory;
@@ -113,21 +114,6 @@ export interface RunInput {
   readonly run: string;
   /** What the server knows of the conversation, for rules and approvals that ask where a value came from. */
   readonly heard?: HeardSource;
-}
-
-export interface InboxInput {
-  readonly tenant: string;
-  readonly user: string;
-  readonly run: string;
-  /** The tools that ran, where their results are not plain JSON. */
-  readonly tools?: RunnableTools;
-}
-
-export interface InboxEntry {
-  readonly tool: string;
-  readonly callKey: string;
-  readonly settledAt: number;
-  readonly outcome: Outcome;
 }
 
 /** @throws ConfigurationError when an option is missing or contradicts another */
@@ -239,21 +225,4 @@ function createRuntime(options: CountersignOptions): Runtime {
       return ready;
     },
   };
-}
-
-async function readInbox(
-  runtime: Runtime,
-  { tenant, user, run, tools = {} }: InboxInput,
-): Promise<readonly InboxEntry[]> {
-  requireId('tenant', tenant);
-  requireId('user', user);
-  const key = await runtime.sealer.subject(tenant, user);
-  const calls = await runtime.store.settledAsynchronous(tenant, requireId('run', run));
-  return calls
-    .filter((call) => call.subject === key.pseudonym)
-    .map((call) => {
-      const codec = findTool(tools, call.tool)?.codec ?? plainCodec;
-      const { outcome = { status: 'failed' }, settledAt = 0 } = call;
-      return { tool: call.tool.name, callKey: call.key, settledAt, outcome: replayOutcome(key, call, outcome, codec) };
-    });
 }

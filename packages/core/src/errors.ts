@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { RefusalCode } from './call.ts';
+
 export type ErrorCode =
   | 'ERR_CONFIGURATION'
   | 'ERR_POLICY'
@@ -29,6 +31,10 @@ const brand: unique symbol = Symbol.for('countersign/1/error') as never;
 
 interface ErrorDetails {
   readonly cause?: unknown;
+}
+
+interface RefusalDetails extends ErrorDetails {
+  readonly reason?: RefusalCode;
 }
 
 /** Base of all errors thrown by Countersign. Switch on {@link CountersignError.code}. */
@@ -166,6 +172,7 @@ export class ToolNotGovernable extends CountersignError {
 /** No approval with this id in this tenant. */
 export class ApprovalNotFound extends CountersignError {
   static readonly code = 'ERR_APPROVAL_NOT_FOUND';
+  readonly reason: RefusalCode = 'not_found';
   constructor(message: string, details?: ErrorDetails) {
     super('ERR_APPROVAL_NOT_FOUND', message, details);
   }
@@ -174,16 +181,20 @@ export class ApprovalNotFound extends CountersignError {
 /** The approval is no longer pending: it was decided, it expired or it was cancelled. */
 export class ApprovalConflict extends CountersignError {
   static readonly code = 'ERR_APPROVAL_CONFLICT';
-  constructor(message: string, details?: ErrorDetails) {
+  readonly reason: RefusalCode;
+  constructor(message: string, details: RefusalDetails = {}) {
     super('ERR_APPROVAL_CONFLICT', message, details);
+    this.reason = details.reason ?? 'failed';
   }
 }
 
 /** The approver could not be authenticated, or may not decide on this approval (for example: their own). */
 export class ApproverError extends CountersignError {
   static readonly code = 'ERR_APPROVER';
-  constructor(message: string, details?: ErrorDetails) {
+  readonly reason: RefusalCode;
+  constructor(message: string, details: RefusalDetails = {}) {
     super('ERR_APPROVER', message, details);
+    this.reason = details.reason ?? 'failed';
   }
 }
 

@@ -8,8 +8,6 @@ export type {
   AuditOptions,
   Countersign,
   CountersignOptions,
-  InboxEntry,
-  InboxInput,
   RunInput,
   TimeoutOptions,
 } from './countersign.ts';
@@ -25,6 +23,7 @@ export type {
   Outcome,
   Reason,
   ReasonCode,
+  RefusalCode,
   Risk,
   ToolCall,
   ToolIdentity,
@@ -62,6 +61,7 @@ export type { Inventory, InventoryEntry, InventoryTool, ReviewPath } from './ide
 
 export { definePolicy } from './authorize/policy.ts';
 export type { Policy, PolicyRule } from './authorize/policy.ts';
+export type { PolicyAgent, PolicyHolding } from './authorize/policy-agents.ts';
 export { parsePolicy } from './authorize/parse-policy.ts';
 export { policyFile } from './authorize/policy-file.ts';
 export { combinePolicies } from './authorize/combine-policies.ts';
@@ -75,6 +75,18 @@ export { createApprovals } from './approve/approvals.ts';
 export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
 export type { ApprovalsService } from './approve/approvals-service.ts';
 export type { ApprovalQuery, ApproverSession, DecideInput, EditRequest } from './approve/approver-session.ts';
+export { approvalLoad } from './approve/open-load.ts';
+export type {
+  ApprovalLoad,
+  ApproverLoad,
+  Delays,
+  LoadBucket,
+  LoadQuery,
+  RequestCounts,
+  ToolLoad,
+  VoteCounts,
+} from './approve/approval-load.ts';
+export type { LedgerAccess, Oversight } from './approve/oversight.ts';
 export { isEligible, isWithinHours } from './approve/approval-rule.ts';
 export type { ApprovalRule, EscalationStep, Weekday, WorkingHours } from './approve/approval-rule.ts';
 export type {
@@ -86,7 +98,12 @@ export type {
   ShownOrigin,
 } from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
+export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';
+export { terminalChannel } from './approve/terminal-channel.ts';
+export type { TerminalChannelOptions } from './approve/terminal-channel.ts';
+export type { ApprovalsHttpOptions } from './approve/http.ts';
+export type { RateLimit, RateLimitTaken } from './approve/rate-limit.ts';
 export { askInTerminal, describeApproval, describeRule } from './approve/terminal.ts';
 export { visible } from './approve/visible.ts';
 export type { Notifier, NotifierOptions } from './approve/notifier.ts';
@@ -94,6 +111,7 @@ export { createVoteSigner } from './approve/votes.ts';
 export type { VoteSigner } from './approve/votes.ts';
 export { runnable } from './approve/run-approved.ts';
 export type { ApprovalRuns, RunnableTool, RunnableTools } from './approve/run-approved.ts';
+export type { InboxEntry, InboxInput } from './approve/inbox.ts';
 export type { Worker, WorkerOptions } from './approve/worker.ts';
 
 export { Secret } from './lease/secret.ts';
@@ -167,6 +185,8 @@ export { recordAttributes } from './deliver/record-attributes.ts';
 export type { Delivery, OutgoingRecord, RecordSink, RefusedRecord } from './deliver/sink.ts';
 export type { OpenLedgerOptions } from './record/open-ledger.ts';
 export type { OpenedRecord } from './record/open-record.ts';
+export type { CallProgress, TimelineCall } from './record/call-states.ts';
+export type { RunTimeline, TimelineQuery, TimelineRecord } from './record/run-timeline.ts';
 export type { ChainHead } from './record/record.ts';
 export { verifyLedger } from './record/verify.ts';
 export type { Verification, VerifyOptions } from './record/verify.ts';

@@ -110,7 +110,7 @@ const selectWriters = `WITH RECURSIVE found (writer) AS (
 async function listApprovals(
   query: Query,
   tenant: string,
-  { state, run, mode, consumed, before, newestFirst = false, limit }: ApprovalFilter,
+  { state, run, mode, consumed, before, after, newestFirst = false, limit }: ApprovalFilter,
 ): Promise<readonly StoredApproval[]> {
   const order = newestFirst ? 'DESC' : 'ASC';
   const text = `SELECT ${approvalJson} AS value FROM ${approvalsWithCalls} WHERE a.tenant = $1
@@ -118,8 +118,10 @@ async function listApprovals(
     AND ($5::boolean IS NULL OR (a.consumed_at IS NOT NULL) = $5)
     AND ($6::text IS NULL OR (a.created_at, a.place) < (
       SELECT created_at, place FROM countersign.approvals WHERE tenant = $1 AND id = $6))
-    ORDER BY a.created_at ${order}, a.place ${order} LIMIT $7`;
-  const given = [state ?? null, run ?? null, mode ?? null, consumed ?? null, before ?? null];
+    AND ($7::text IS NULL OR (a.created_at, a.place) > (
+      SELECT created_at, place FROM countersign.approvals WHERE tenant = $1 AND id = $7))
+    ORDER BY a.created_at ${order}, a.place ${order} LIMIT $8`;
+  const given = [state ?? null, run ?? null, mode ?? null, consumed ?? null, before ?? null, after ?? null];
   return values<StoredApproval>(await query(text, [tenant, ...given, maxRows(limit ?? 100)]));
 }
 

@@ -15,13 +15,17 @@ import {
 import { signerOf } from './secret.ts';
 
 export interface WebhookCallbackOptions {
-  readonly approvals: Pick<Approvals, 'as'>;
+  readonly approvals: Pick<Approvals, 'as' | 'recordRefused'>;
+  /** Whose ledger keeps what was refused before it was known who decides. */
+  readonly tenant: string;
   /** `whsec_…`, not the one that the channel signs with. Whoever has it decides for everybody that `approverFor` knows. */
   readonly secret: string;
   /** Who decides when the service says that `person` does. `undefined` refuses. */
   readonly approverFor: (person: string) => Approver | undefined | Promise<Approver | undefined>;
   /** Default: in the memory of this process. */
   readonly replays?: ReplayGuard;
+  /** What it is called in records. Default `webhook`. */
+  readonly name?: string;
 }
 
 const maxBytes = 16_384;
@@ -34,21 +38,22 @@ const bodyTimeoutMs = 10_000;
  */
 export function webhookCallback(options: WebhookCallbackOptions): (request: Request) => Promise<Response> {
   const signer = signerOf(options.secret);
-  const replays = options.replays ?? memoryReplayGuard();
+  const { approvals, tenant, name: channel = 'webhook', replays = memoryReplayGuard() } = options;
 
   async function verified(request: Request): Promise<{ readonly id: string; readonly body: string }> {
-    if (request.method !== 'POST') throw new RequestRefused(405, 'a decision is made with POST');
+    if (request.method !== 'POST') throw new RequestRefused(405, 'a decision is made with POST', 'method');
     const header = (name: string): string => request.headers.get(`webhook-${name}`) ?? '';
     const id = header('id');
     if (!/^[\w-]{1,128}$/.test(id)) throw new RequestRefused(401, 'a webhook-id has letters, digits, - and _');
-    if (!isFresh(header('timestamp'), Date.now())) throw new RequestRefused(401, 'the time is not within 5 minutes');
+    if (!isFresh(header('timestamp'), Date.now()))
+      throw new RequestRefused(401, 'the time is not within 5 minutes', 'stale');
     const raw = await readBody(request, maxBytes, bodyTimeoutMs);
     const body = raw.toString('utf8');
     const signed = { 'webhook-id': id, 'webhook-timestamp': header('timestamp') };
     try {
       signer.verify(raw, { ...signed, 'webhook-signature': header('signature') }, { jsonParse: false });
     } catch {
-      throw new RequestRefused(401, 'the signature does not match');
+      throw new RequestRefused(401, 'the signature does not match', 'signature');
     }
     return { id, body };
   }
@@ -56,15 +61,15 @@ export function webhookCallback(options: WebhookCallbackOptions): (request: Requ
   async function decide(body: string): Promise<Response> {
     const { person, ...input } = decisionOf(body);
     const approver = await options.approverFor(person);
-    if (approver === undefined) throw new RequestRefused(403, 'nobody here is known under this name');
-    const { id, state } = await options.approvals.as(approver).decide(input);
+    if (approver === undefined) throw new RequestRefused(403, 'nobody here is known under this name', 'unknown_person');
+    const { id, state } = await approvals.as(approver).decide(input);
     return Response.json({ approval: id, state }, { headers: { 'cache-control': 'no-store' } });
   }
 
   return async (request) => {
     try {
       const { id, body } = await verified(request);
-      if (!(await replays.take(id))) throw new RequestRefused(409, 'this webhook-id was taken before');
+      if (!(await replays.take(id))) throw new RequestRefused(409, 'this webhook-id was taken before', 'replayed');
       try {
         return await decide(body);
       } catch (error) {
@@ -72,6 +77,7 @@ export function webhookCallback(options: WebhookCallbackOptions): (request: Requ
         throw error;
       }
     } catch (error) {
+      if (error instanceof RequestRefused) await approvals.recordRefused({ tenant, channel, reason: error.reason });
       return problemResponse(error);
     }
   };

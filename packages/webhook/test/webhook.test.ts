@@ -195,7 +195,7 @@ describe('a decision that comes back', () => {
     const all = approvalSetting({ quorum });
     const request = await all.file();
     const approverFor = (person: string) => (Object.hasOwn(people, person) ? people[person as 'carol'] : undefined);
-    const handle = webhookCallback({ approvals: all.approvals, secret, approverFor });
+    const handle = webhookCallback({ approvals: all.approvals, tenant: 'acme', secret, approverFor });
     return { ...all, handle, ...request };
   };
   let messages = 0;
@@ -222,7 +222,7 @@ describe('a decision that comes back', () => {
     expect(await s.state(s.id)).toBe('approved');
   });
 
-  verifies('APR-6', 'forged, stale, early, oversized or malformed payloads decide nothing', async () => {
+  verifies(['APR-6', 'AUD-1'], 'forged, stale, early, oversized or malformed payloads decide nothing', async () => {
     const s = await setting();
     const good = decision(s);
     const otherKey = `whsec_${randomBytes(32).toString('base64')}`;
@@ -232,36 +232,42 @@ describe('a decision that comes back', () => {
       ...{ method: 'POST', headers: signed(good).headers },
       body: JSON.stringify({ type: 'approval.decision', data: decision(s, 'alice') }),
     });
-    const attacks: [number, Request][] = [
-      [401, signed(good, { key: otherKey })],
-      [401, stripped],
-      [401, tampered],
-      [401, signed(good, { time: Date.now() - 6 * 60_000 })],
-      [401, signed(good, { time: Date.now() + 6 * 60_000 })],
-      [413, signed({ ...good, reason: 'x'.repeat(20_000) })],
-      [422, signed({ ...good, verdict: 'yes' })],
-      [422, signed({ ...good, digest: 1 })],
-      [405, signed(good, { method: 'GET' })],
-      [405, signed(good, { method: 'HEAD' })],
-      [409, signed({ ...good, digest: 'another' })],
-      [404, signed({ ...good, approval: 'apr.globex.aaaaaaaaaaaaaaaaaaaaaa' })],
-      [403, signed(decision(s, 'mallory'))],
-      [403, signed(decision(s, '__proto__'))],
-      [403, signed(decision(s, 'alice'))],
+    const attacks: [number, Request, code: string][] = [
+      [401, signed(good, { key: otherKey }), 'signature'],
+      [401, stripped, 'signature'],
+      [401, tampered, 'signature'],
+      [401, signed(good, { id: 'a.b' }), 'malformed'],
+      [401, signed(good, { time: Date.now() - 6 * 60_000 }), 'stale'],
+      [401, signed(good, { time: Date.now() + 6 * 60_000 }), 'stale'],
+      [413, signed({ ...good, reason: 'x'.repeat(20_000) }), 'too_large'],
+      [422, signed({ ...good, verdict: 'yes' }), 'malformed'],
+      [422, signed({ ...good, digest: 1 }), 'malformed'],
+      [405, signed(good, { method: 'GET' }), 'method'],
+      [405, signed(good, { method: 'HEAD' }), 'method'],
+      [409, signed({ ...good, digest: 'another' }), 'digest_mismatch'],
+      [404, signed({ ...good, approval: 'apr.globex.aaaaaaaaaaaaaaaaaaaaaa' }), 'not_found'],
+      [403, signed(decision(s, 'mallory')), 'unknown_person'],
+      [403, signed(decision(s, '__proto__')), 'unknown_person'],
+      [403, signed(decision(s, 'alice')), 'own_request'],
     ];
-    for (const [status, request] of attacks) {
+    for (const [index, [status, request, code]] of attacks.entries()) {
       const answer = await s.handle(request);
       expect([answer.status, answer.headers.get('content-type')]).toEqual([status, 'application/problem+json']);
       expect((await s.store.approval('acme', s.id))?.votes).toEqual([]);
+      const refused = await s.refused();
+      expect(refused).toHaveLength(index + 1);
+      expect(refused.at(-1)).toMatchObject({ code });
     }
     expect(await s.state(s.id)).toBe('pending');
+    expect(JSON.stringify(await s.refused())).not.toContain('mallory');
   });
 
-  verifies('APR-6', 'a replayed webhook-id is refused before anybody votes with it', async () => {
+  verifies(['APR-6', 'AUD-1'], 'a replayed webhook-id is refused before anybody votes with it', async () => {
     const s = await setting(2);
     expect((await s.handle(signed(decision(s), { id: 'msg_once' }))).status).toBe(200);
     const again = await s.handle(signed(decision(await s.file()), { id: 'msg_once' }));
     expect([again.status, await again.text()]).toEqual([409, expect.stringContaining('taken before')]);
+    expect(await s.refused()).toMatchObject([{ code: 'replayed', channel: 'webhook' }]);
   });
 
   verifies(
@@ -290,7 +296,7 @@ describe('a decision that comes back', () => {
       if (down) throw new Error('directory down at ldap://internal');
       return people.carol;
     };
-    const handle = webhookCallback({ approvals: s.approvals, secret, approverFor });
+    const handle = webhookCallback({ approvals: s.approvals, tenant: 'acme', secret, approverFor });
     const failed = await handle(signed(decision(s), { id: 'msg_retry' }));
     expect([failed.status, await failed.text()]).toEqual([500, expect.not.stringContaining('ldap')]);
     down = false;

@@ -63,7 +63,7 @@ export async function listen(listener: RequestListener): Promise<{ readonly url:
   };
 }
 
-const policy = definePolicy({
+const policyDocument: Parameters<typeof definePolicy>[0] = {
   countersign: 1,
   name: 'cli',
   version: '1',
@@ -75,7 +75,8 @@ const policy = definePolicy({
   },
   agents: { support: { owner: 'user:alice', capabilities: ['tickets:ticket:read', 'deploy:staging:create'] } },
   users: { alice: { capabilities: ['tickets:ticket:read', 'deploy:staging:create', 'vault:secret:read'] } },
-});
+};
+const policy = definePolicy(policyDocument);
 
 export interface World {
   readonly url: string;
@@ -107,6 +108,7 @@ export async function createWorld(): Promise<World> {
   writeFileSync(path('readable.token'), tokens[0]?.token ?? '');
   chmodSync(path('readable.token'), 0o644);
   const known = tokens.filter(({ id }) => id !== 'stranger').map(({ entry }) => entry);
+  writeFileSync(path('policy.json'), JSON.stringify(policyDocument));
   writeFileSync(path('approvers.json'), JSON.stringify(known), { mode: 0o600 });
 
   const approvals = createApprovals({
@@ -118,7 +120,7 @@ export async function createWorld(): Promise<World> {
   });
   const instance = createCountersign({ policy, store, audit: { key }, approvals: { keys: [approvals.publicKey] } });
   const gate = instance.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
-  const server = await listen(approvalsHttp(approvals));
+  const server = await listen(approvalsHttp(approvals, { tenant: 'acme' }));
   let calls = 0;
 
   const call = (tool: string, args: unknown = {}): Promise<Outcome> => {

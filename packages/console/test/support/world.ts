@@ -10,7 +10,7 @@ import {
   type Approvals,
   type Approver,
 } from '@countersign/core';
-import { approverToken, serveConsole, type SignIn } from '../../src/index.ts';
+import { approverToken, serveConsole, type ServeConsoleOptions, type SignIn } from '../../src/index.ts';
 
 const policy = definePolicy({
   countersign: 1,
@@ -25,7 +25,7 @@ const policy = definePolicy({
   users: { alice: { capabilities: ['deploy:production:create', 'tickets:note:create'] } },
 });
 
-const people: Readonly<Record<string, Approver>> = {
+export const people: Readonly<Record<string, Approver>> = {
   'carol-token': { tenant: 'acme', id: 'carol' },
   'dave-token': { tenant: 'acme', id: 'dave' },
   'alice-token': { tenant: 'acme', id: 'alice' },
@@ -42,10 +42,15 @@ export interface World {
   readonly clock: { ahead: number };
   /** Opens an approval and answers its id. */
   request(args?: unknown, tool?: string): Promise<string>;
+  /** Why sign-ins were refused, as the ledger has it, oldest first. */
+  refusals(): Promise<readonly (string | undefined)[]>;
   close(): Promise<void>;
 }
 
-export async function createWorld(signIn?: SignIn): Promise<World> {
+export async function createWorld(
+  signIn?: SignIn | readonly SignIn[],
+  options: Partial<ServeConsoleOptions> = {},
+): Promise<World> {
   const store = memoryStore();
   const key = randomBytes(32);
   const removed = new Set<string>();
@@ -63,7 +68,13 @@ export async function createWorld(signIn?: SignIn): Promise<World> {
     now,
   });
   const gate = instance.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
-  const console = await serveConsole({ service: approvals, signIn: signIn ?? approverToken(approvers), now });
+  const console = await serveConsole({
+    service: approvals,
+    signIn: signIn ?? approverToken(approvers),
+    tenant: 'acme',
+    now,
+    ...options,
+  });
   let calls = 0;
   return {
     url: console.url,
@@ -77,6 +88,13 @@ export async function createWorld(signIn?: SignIn): Promise<World> {
       const result = await gate.check({ ...call, origin: 'model' });
       if (result.approval === undefined) throw new Error(`no approval was opened: ${JSON.stringify(result)}`);
       return result.approval.id;
+    },
+    async refusals() {
+      await approvals.flush();
+      const records = await store.records('acme', { kind: 'approval', limit: 1_000 });
+      return records
+        .filter(({ event }) => event === 'refused')
+        .map(({ body }) => (JSON.parse(body) as { readonly code?: string }).code);
     },
     async close() {
       await console.close();

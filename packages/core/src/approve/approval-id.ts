@@ -11,6 +11,10 @@ export function newApprovalId(tenant: string): string {
   return `apr.${tenant}.${randomBytes(16).toString('base64url')}`;
 }
 
+export function isApprovalId(id: unknown): id is string {
+  return typeof id === 'string' && form.test(id);
+}
+
 /** @throws ApprovalNotFound when the text is not an approval id. */
 export function tenantOfApproval(id: string): string {
   const tenant = typeof id === 'string' ? form.exec(id)?.[1] : undefined;

@@ -1,17 +1,14 @@
 /**
- * The ledger's event for a transition of an approval.
+ * The ledger's event for a transition of an approval, or for one that was refused.
  * @module
  */
 import type { RecordEvent } from '../record/record.ts';
 import type { CallFacts, NewApproval } from '../store/store.ts';
 
-export type ApprovalTransition = 'opened' | 'voted' | 'edited' | 'approved' | 'rejected' | 'expired' | 'cancelled';
+type ApprovalEvent = 'refused' | 'opened' | 'voted' | 'edited' | 'approved' | 'rejected' | 'expired' | 'cancelled';
 
 /** @param approval a stored approval, or a new one together with its call */
-export function approvalEvent(
-  approval: NewApproval & { readonly call: CallFacts },
-  event: ApprovalTransition,
-): RecordEvent {
+export function approvalEvent(approval: NewApproval & { readonly call: CallFacts }, event: ApprovalEvent): RecordEvent {
   const { call } = approval;
   return {
     kind: 'approval',

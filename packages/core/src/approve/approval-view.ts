@@ -25,7 +25,9 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
     key.digest(digestArguments(sent)) !== call.argumentsDigest ||
     digestApproval(call, approval) !== approval.digest
   ) {
-    throw new ApprovalConflict(`approval ${approval.id} was changed in the store: it is not what its digest says`);
+    throw new ApprovalConflict(`approval ${approval.id} was changed in the store: it is not what its digest says`, {
+      reason: 'unreadable',
+    });
   }
   const origins = filedOrigins(approval, key);
   const lapsed = approval.state === 'pending' && approval.expiresAt <= now;

@@ -18,6 +18,8 @@ import {
   type EditRequest,
 } from './approver-session.ts';
 import type { ApprovalView, Approver, ApproverDirectory } from './approve.ts';
+import type { Changes } from './changes.ts';
+import type { LedgerAccess } from './oversight.ts';
 import type { VoteSigner } from './votes.ts';
 
 export interface ApprovalsServiceOptions {
@@ -30,10 +32,14 @@ export interface ApprovalsServiceOptions {
   readonly metrics: Metrics;
   /** Decides on edited arguments. Without it nothing can be edited. */
   readonly policy: Authorizer | undefined;
+  readonly ledger?: LedgerAccess | undefined;
+  readonly changes: Changes;
 }
 
 /** Every method takes what the approver presented, and rejects with `ApproverError` when it proves nobody. */
 export interface ApprovalsService {
+  /** @throws ApproverError, with the reason `unauthenticated`, when the credential proves nobody */
+  authenticate(credential: string): Promise<ApproverSession>;
   /** The approvals of the approver's own tenant. */
   list(credential: string, filter?: ApprovalQuery): Promise<readonly ApprovalView[]>;
   /** @throws ApprovalNotFound, also when the approval is another tenant's. */
@@ -60,12 +66,15 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
 
   async function authenticate(credential: string): Promise<ApproverSession> {
     const approver = await options.approvers.authenticate(credential);
-    if (approver === undefined) throw new ApproverError('the approver could not be authenticated');
+    if (approver === undefined) {
+      throw new ApproverError('the approver could not be authenticated', { reason: 'unauthenticated' });
+    }
     return as(approver);
   }
 
   return {
     as,
+    authenticate,
     list: async (credential, filter) => (await authenticate(credential)).list(filter),
     show: async (credential, id) => (await authenticate(credential)).show(id),
     decide: async (credential, input) => (await authenticate(credential)).decide(input),

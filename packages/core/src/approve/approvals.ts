@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { MeterProvider } from '@opentelemetry/api';
 import type { Authorizer } from '../authorize/authorize.ts';
+import { ConfigurationError } from '../errors.ts';
 import { keyBytes } from '../key-bytes.ts';
 import { createClock } from '../record/clock.ts';
 import { createMetrics } from '../record/metrics.ts';
@@ -14,6 +15,9 @@ import type { Store } from '../store/store.ts';
 import type { ApproverDirectory } from './approve.ts';
 import { createApprovalsService, type ApprovalsService } from './approvals-service.ts';
 import { createNotifier, type Notifier, type NotifierOptions } from './notifier.ts';
+import { createChanges } from './changes.ts';
+import type { LedgerAccess } from './oversight.ts';
+import { createRefusedRequests, type RefusedRequest } from './refused-requests.ts';
 import { createVoteSigner } from './votes.ts';
 
 export interface CreateApprovalsOptions {
@@ -29,6 +33,8 @@ export interface CreateApprovalsOptions {
    * show; without it nothing can be edited, and channels see what its `redact` entries hide.
    */
   readonly policy?: Authorizer;
+  /** Who of the approvers may read the ledger of their tenant, and from where. */
+  readonly ledger?: LedgerAccess;
   readonly now?: () => number;
 }
 
@@ -37,13 +43,28 @@ export interface Approvals extends ApprovalsService {
   readonly publicKey: string;
   /** Tells people on channels what waits for them. Run it in one process or several: one is at work at a time. */
   notifier(options: NotifierOptions): Notifier;
+  /**
+   * For front ends: a request was refused before anybody was authenticated. Never rejects, and a flood of such requests
+   * does not flood the ledger: of each tenant, channel and reason the first 10 in a minute leave a record each, the others
+   * one record with their `count`. What an authenticated approver is refused, their session records by itself.
+   */
+  recordRefused(refused: RefusedRequest): Promise<void>;
+  /** Writes down what was only counted so far. Call it before the process ends. */
+  flush(): Promise<void>;
 }
 
 export function createApprovals(options: CreateApprovalsOptions): Approvals {
-  const { store, approvers } = options;
+  const { store, approvers, ledger } = options;
+  if (ledger?.groups?.length === 0) {
+    throw new ConfigurationError(
+      'an empty list of groups that may read the ledger: name one, or leave it out for every approver',
+    );
+  }
   const clock = createClock(options.now);
   const signer = createVoteSigner(options.signingKey);
   const sealer = createSealer({ masterKey: keyBytes(options.audit.key, 32), keys: store });
+  const recorder = createRecorder({ clock });
+  const refused = createRefusedRequests({ store, recorder });
   const service = createApprovalsService({
     store,
     signer,
@@ -51,10 +72,18 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     sealer,
     clock,
     policy: options.policy,
-    recorder: createRecorder({ clock }),
+    ledger,
+    changes: createChanges(store),
+    recorder,
     metrics: createMetrics(options.audit.meterProvider),
   });
   const parts = { store, sealer, clock, policy: options.policy };
   const notifier = (channels: NotifierOptions): Notifier => createNotifier(parts, channels);
-  return { ...service, publicKey: signer.publicKey, notifier };
+  return {
+    ...service,
+    publicKey: signer.publicKey,
+    notifier,
+    recordRefused: (request) => refused.record(request),
+    flush: () => refused.flush(),
+  };
 }

@@ -73,6 +73,8 @@ export interface Approver {
 export interface ApproverDirectory {
   /** @param credential what the person presented, e.g. a bearer token */
   authenticate(credential: string): Approver | undefined | Promise<Approver | undefined>;
+  /** Everybody who may decide in this tenant, for people to read: it gives nobody a right. */
+  list?(tenant: string): readonly Approver[] | Promise<readonly Approver[]>;
 }
 
 /**
@@ -82,10 +84,13 @@ export interface ApproverDirectory {
 export interface ApprovalChannel {
   /** Unique among the channels of one notifier: letters, digits, `-` and `_`. */
   readonly name: string;
+  /** Its messages can be changed: it is also told when somebody has voted, or has edited the arguments. */
+  readonly live?: boolean;
   /**
    * A request waits, or waits for more groups than before.
    * @param reference what this method answered the last time, if it was called before
    * @returns how the channel finds its message again, e.g. a timestamp; at most 1,000 characters
+   * @throws PartlyTold when some people were told, so that they are not told again
    */
   opened(notice: ApprovalNotice, reference: string | undefined): Promise<string | undefined>;
   /** The request was decided, here or elsewhere, or has ended by itself: show it. */
@@ -112,6 +117,10 @@ export interface ApprovalNotice {
   /** Of what was told here: a decision that carries it is refused when the arguments were edited since. */
   readonly digest: string;
   readonly votes: readonly { readonly approver: string; readonly verdict: 'approve' | 'reject' }[];
+  /** Whether a decision needs a reason. */
+  readonly reasonRequired?: boolean;
+  /** Whether the arguments may be edited. Not known: offer no edit. */
+  readonly edit?: boolean;
   readonly createdAt: number;
   readonly expiresAt: number;
 }

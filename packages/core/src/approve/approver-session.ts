@@ -4,7 +4,7 @@
  */
 import { ApprovalConflict, ApprovalNotFound, ApproverError, KeyError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
-import { measureApproval } from '../record/metrics.ts';
+import { measureApproval, measureVote } from '../record/metrics.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { ApprovalFilter, EditResult, StoredApproval, Vote, VoteResult } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
@@ -14,6 +14,8 @@ import { reasonContext, viewApproval, viewUnreadable } from './approval-view.ts'
 import type { ApprovalsServiceOptions } from './approvals-service.ts';
 import type { ApprovalView, Approver } from './approve.ts';
 import { editArguments } from './edit-arguments.ts';
+import { createOversight, type Oversight } from './oversight.ts';
+import { recordingRefusal, type Attempt } from './refused-act.ts';
 import { samePerson } from './votes.ts';
 
 export interface DecideInput {
@@ -33,15 +35,20 @@ export interface EditRequest {
 }
 
 /** Which approvals of the tenant. Oldest first and at most 100, unless it says otherwise. */
-export type ApprovalQuery = Pick<ApprovalFilter, 'state' | 'run' | 'before' | 'newestFirst' | 'limit'>;
+export type ApprovalQuery = Pick<ApprovalFilter, 'state' | 'run' | 'before' | 'after' | 'newestFirst' | 'limit'>;
 
 /** Errors are those of `ApprovalsService`. */
-export interface ApproverSession {
+export interface ApproverSession extends Oversight {
   readonly approver: Approver;
   list(filter?: ApprovalQuery): Promise<readonly ApprovalView[]>;
   show(id: string): Promise<ApprovalView>;
   decide(input: DecideInput): Promise<ApprovalView>;
   edit(request: EditRequest): Promise<ApprovalView>;
+  /**
+   * Resolves when requests of the tenant may have changed, or when `signal` aborts. Only shortens a wait: see `Store.approvalChanged`.
+   * @param ids the ones that are watched; what is decided through this service wakes in any case
+   */
+  changed(ids: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
 /** A request that this approver may act on now. */
@@ -66,46 +73,50 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
     return approval;
   }
 
-  /** @throws ApprovalConflict when the stored request is not what its digest says */
-  async function open(approval: StoredApproval): Promise<{ readonly view: ApprovalView; readonly key: SubjectKey }> {
-    const key = await sealer.bySubject(approval.call.tenant, approval.call.subject);
+  async function keyOf({ call }: StoredApproval): Promise<SubjectKey> {
+    const key = await sealer.bySubject(call.tenant, call.subject);
     if (key === undefined) throw new KeyError('the key of the requester was erased', { erased: true });
-    return { view: viewApproval(approval, key, clock.now()), key };
+    return key;
   }
 
+  /** @throws ApprovalConflict when the stored request is not what its digest says */
+  const view = async (approval: StoredApproval): Promise<ApprovalView> =>
+    viewApproval(approval, await keyOf(approval), clock.now());
+
   /** Before anything is signed or changed: it must be what was shown, and this person must be in charge of it now. */
-  async function openForAction({ id, digest }: { readonly id: string; readonly digest: string }): Promise<Opened> {
-    const approval = await find(id);
-    const { view, key } = await open(approval);
+  async function openForAction(attempt: Attempt, digest: string): Promise<Opened> {
+    const approval = await find(attempt.id);
+    attempt.approval = approval;
+    attempt.key = await keyOf(approval);
+    const { key } = attempt;
+    const view = viewApproval(approval, key, clock.now());
     if (samePerson(view.requester, approver.id)) throw ownRequest();
     if (view.digest !== digest) throw digestMismatch();
     const rule = parseApprovalRule(approval.rule);
     const now = clock.now();
     if (!isEligible(rule, approver.groups ?? [], now - approval.createdAt)) {
-      throw new ApproverError('this approver is in none of the groups that may decide now');
+      throw new ApproverError('this approver is in none of the groups that may decide now', { reason: 'not_eligible' });
     }
-    if (!isWithinHours(rule.hours, now)) throw new ApprovalConflict('decisions are taken in working hours only');
+    if (!isWithinHours(rule.hours, now)) {
+      throw new ApprovalConflict('decisions are taken in working hours only', { reason: 'outside_hours' });
+    }
     return { approval, view, key, rule };
   }
 
+  const tell = (): void => options.changes.tell(approver.tenant);
   const acts = { options, approver, subject, openForAction };
   return {
+    ...createOversight(options, approver),
     approver,
     async list(filter = {}) {
       const approvals = await store.approvals(approver.tenant, filter);
       // One that cannot be read (its user was erased, its row was changed) must not hide the others.
-      return Promise.all(
-        approvals.map((approval) =>
-          open(approval).then(
-            ({ view }) => view,
-            () => viewUnreadable(approval),
-          ),
-        ),
-      );
+      return Promise.all(approvals.map((approval) => view(approval).catch(() => viewUnreadable(approval))));
     },
-    show: async (id) => (await open(await find(id))).view,
-    decide: (input) => decide(acts, input),
-    edit: (request) => edit(acts, request),
+    show: async (id) => view(await find(id)),
+    decide: (input) => decide(acts, input).finally(tell),
+    edit: (request) => edit(acts, request).finally(tell),
+    changed: (ids, signal) => options.changes.next(approver.tenant, ids, signal),
   };
 }
 
@@ -114,14 +125,38 @@ interface Acts {
   readonly approver: Approver;
   /** Pseudonym of the approver as a user. */
   readonly subject: string;
-  readonly openForAction: (shown: { readonly id: string; readonly digest: string }) => Promise<Opened>;
+  readonly openForAction: (attempt: Attempt, digest: string) => Promise<Opened>;
 }
 
-async function decide({ options, approver, subject, openForAction }: Acts, input: DecideInput): Promise<ApprovalView> {
+async function decide(acts: Acts, input: DecideInput): Promise<ApprovalView> {
+  const { verdict, id } = input;
+  const act = verdict === 'approve' || verdict === 'reject' ? verdict : 'decide';
+  const attempt: Attempt = { id, act };
+  const { after, key, time } = await recordingRefusal(acts.options, acts.approver, attempt, () =>
+    castVote(acts, input, attempt),
+  );
+  return viewApproval(after, key, time);
+}
+
+interface Acted {
+  readonly after: StoredApproval;
+  readonly key: SubjectKey;
+  readonly time: number;
+}
+
+async function castVote(
+  { options, approver, subject, openForAction }: Acts,
+  input: DecideInput,
+  attempt: Attempt,
+): Promise<Acted> {
   const { verdict, digest, reason } = input;
-  if (verdict !== 'approve' && verdict !== 'reject') throw new ApproverError('a verdict is approve or reject');
-  const { approval, key, rule } = await openForAction(input);
-  if (rule.reasonRequired && (reason ?? '').trim() === '') throw new ApprovalConflict('a reason is required');
+  if (verdict !== 'approve' && verdict !== 'reject') {
+    throw new ApproverError('a verdict is approve or reject', { reason: 'verdict_invalid' });
+  }
+  const { approval, key, rule } = await openForAction(attempt, digest);
+  if (rule.reasonRequired && (reason ?? '').trim() === '') {
+    throw new ApprovalConflict('a reason is required', { reason: 'reason_missing' });
+  }
   if (approval.votes.some((vote) => samePerson(vote.approver, approver.id))) throw alreadyVoted();
   const vote = signVote(options, approval, approver, input, key);
   const event = { ...approvalEvent(approval, 'voted'), ...voterOf(approver, reason) };
@@ -135,14 +170,30 @@ async function decide({ options, approver, subject, openForAction }: Acts, input
     undecidedRecords: [options.recorder.draft(event, key)],
   });
   const after = accepted(result, approval);
+  measureVote(options.metrics, approval, vote);
   if (after.state !== 'pending') measureApproval(options.metrics, approval, after.state, vote.time);
-  return viewApproval(after, key, vote.time);
+  return { after, key, time: vote.time };
 }
 
-async function edit({ options, approver, subject, openForAction }: Acts, request: EditRequest): Promise<ApprovalView> {
-  const { approval, view, key, rule } = await openForAction(request);
-  if (!rule.edit) throw new ApprovalConflict('the rule of this approval does not permit edits');
-  if (view.state !== 'pending') throw new ApprovalConflict('the approval was decided before, or has expired');
+async function edit(acts: Acts, request: EditRequest): Promise<ApprovalView> {
+  const attempt: Attempt = { id: request.id, act: 'edit' };
+  const { after, key, time } = await recordingRefusal(acts.options, acts.approver, attempt, () =>
+    replaceArguments(acts, request, attempt),
+  );
+  return viewApproval(after, key, time);
+}
+
+async function replaceArguments(
+  { options, approver, subject, openForAction }: Acts,
+  request: EditRequest,
+  attempt: Attempt,
+): Promise<Acted> {
+  const { approval, view, key, rule } = await openForAction(attempt, request.digest);
+  if (!rule.edit) {
+    throw new ApprovalConflict('the rule of this approval does not permit edits', { reason: 'edit_not_permitted' });
+  }
+  if (view.state === 'expired') throw expired();
+  if (view.state !== 'pending') throw decidedBefore();
   const edited = await editArguments(options.policy, approval, key, request.arguments);
   const event = { ...approvalEvent(approval, 'edited'), ...voterOf(approver, undefined), ...edited.event };
   const result = await options.store.edit({
@@ -155,19 +206,31 @@ async function edit({ options, approver, subject, openForAction }: Acts, request
     now: options.clock.now(),
     records: [options.recorder.draft(event, key)],
   });
-  return viewApproval(accepted(result, approval), key, options.clock.now());
+  return { after: accepted(result, approval), key, time: options.clock.now() };
 }
 
 function ownRequest(): ApproverError {
-  return new ApproverError('the requester of a call cannot decide on it');
+  return new ApproverError('the requester of a call cannot decide on it', { reason: 'own_request' });
 }
 
 function alreadyVoted(): ApprovalConflict {
-  return new ApprovalConflict('somebody has voted on it: this approver before, or anybody before an edit');
+  return new ApprovalConflict('somebody has voted on it: this approver before, or anybody before an edit', {
+    reason: 'already_voted',
+  });
 }
 
 function digestMismatch(): ApprovalConflict {
-  return new ApprovalConflict('the digest is not that of the approval: what was shown is not what would run');
+  return new ApprovalConflict('the digest is not that of the approval: what was shown is not what would run', {
+    reason: 'digest_mismatch',
+  });
+}
+
+function expired(): ApprovalConflict {
+  return new ApprovalConflict('the approval has expired', { reason: 'expired' });
+}
+
+function decidedBefore(): ApprovalConflict {
+  return new ApprovalConflict('the approval was decided before', { reason: 'not_pending' });
 }
 
 function signVote(
@@ -211,9 +274,9 @@ function accepted(result: VoteResult | EditResult, approval: StoredApproval): St
     case 'digest_mismatch':
       throw digestMismatch();
     case 'expired':
-      throw new ApprovalConflict('the approval has expired');
+      throw expired();
     case 'not_pending':
-      throw new ApprovalConflict('the approval was decided before');
+      throw decidedBefore();
     default:
       throw new ApprovalConflict(`the store refused it: ${String(result.code satisfies never)}`);
   }

@@ -4,6 +4,11 @@
  */
 export { isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
 export type { ReplayGuard } from './signed-request.ts';
+export { PartlyTold } from './partly-told.ts';
+export { createRateLimit } from './rate-limit.ts';
+export type { LocalRateLimit, RateLimit, RateLimitOptions, RateLimitTaken } from './rate-limit.ts';
 export { problemResponse, statusOfError } from './problem.ts';
+export { codeOf, groupedCode, typedCode } from './typed-code.ts';
+export { parseJsonText } from '../execute/json-text.ts';
 export { visible } from './visible.ts';
 export { within } from '../within-time.ts';

@@ -30,7 +30,11 @@ export async function editArguments(
   key: SubjectKey,
   text: string,
 ): Promise<EditedArguments> {
-  if (policy === undefined) throw new ApprovalConflict('this service has no policy, so nothing can be edited here');
+  if (policy === undefined) {
+    throw new ApprovalConflict('this service has no policy, so nothing can be edited here', {
+      reason: 'edit_not_permitted',
+    });
+  }
   parseJsonText(text);
   const prepared = prepareArguments(restoreArguments(text));
   const { rule } = await permit(policy, approval, key, prepared.view);
@@ -54,13 +58,17 @@ async function permit(policy: Authorizer, approval: StoredApproval, key: Subject
   const subject = { tenant, user: key.user, agent, delegation };
   const decision = await ask(asked, subject, tool, view, () => editedOrigins(approval, key, view));
   if (decision.verdict === 'deny') {
-    throw new ApprovalConflict(`the policy denies these arguments: ${decision.reasons[0]?.code ?? 'no reason'}`);
+    throw editDenied(`the policy denies these arguments: ${decision.reasons[0]?.code ?? 'no reason'}`);
   }
   if (maxRisk(decision.risk, approval.risk) !== approval.risk) {
-    throw new ApprovalConflict(`these arguments raise the risk to ${decision.risk}: the agent has to ask anew`);
+    throw editDenied(`these arguments raise the risk to ${decision.risk}: the agent has to ask anew`);
   }
   if (decision.ruleDigest !== approval.ruleDigest) {
-    throw new ApprovalConflict('the rules have changed since the request: the agent has to ask anew');
+    throw editDenied('the rules have changed since the request: the agent has to ask anew');
   }
   return decision;
+}
+
+function editDenied(message: string): ApprovalConflict {
+  return new ApprovalConflict(message, { reason: 'edit_denied' });
 }

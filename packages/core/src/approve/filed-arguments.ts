@@ -22,7 +22,9 @@ export function argumentsOf({ id, call, edit, sealedArguments }: StoredApproval,
       ? key.open(sealedArguments, argumentsContext(id))
       : key.open(edit.sealedArguments, editContext(id, edit.argumentsDigest));
   if (key.digest(digestArguments(text)) === (edit ?? call).argumentsDigest) return text;
-  throw new ApprovalConflict(`approval ${id} was changed in the store: its arguments are not those of its digest`);
+  throw new ApprovalConflict(`approval ${id} was changed in the store: its arguments are not those of its digest`, {
+    reason: 'unreadable',
+  });
 }
 
 /** Context under which revision 1 of the arguments is sealed. */

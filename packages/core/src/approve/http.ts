@@ -1,137 +1,202 @@
 /**
- * The approvals service over HTTP, for clients that present a bearer token (RFC 6750):
+ * The approvals service over HTTP, for clients that present a bearer token (RFC 6750). What there is to ask stands in
+ * `http-routes.ts`; the same document is served at `GET /openapi.json` and ships as `@countersign/core/openapi.json`.
  *
- *     GET  /approvals?state=pending    → { "approvals": [ApprovalView] }
- *     GET  /approvals/{id}             → ApprovalView
- *     POST /approvals/{id}/decision    { "verdict", "digest", "reason"? } → ApprovalView
- *     POST /approvals/{id}/arguments   { "arguments", "digest" } → ApprovalView; `arguments` is JSON text
- *
- * GET changes nothing. Errors are `application/problem+json` (RFC 9457).
+ * GET and HEAD change nothing. Errors are `application/problem+json` (RFC 9457).
  * @module
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { ApprovalState } from '../call.ts';
-import { CountersignError } from '../errors.ts';
-import type { ApprovalsService } from './approvals-service.ts';
-import { statusOfError } from './problem.ts';
+import { ApproverError } from '../errors.ts';
+import { requireId } from '../identify/principal.ts';
+import type { Approvals } from './approvals.ts';
+import type { ApproverSession } from './approver-session.ts';
+import { createInputReader, singleHeader, type InputReader } from './http-input.ts';
+import { defaultLimits, networkOf, requireProxies, takeFrom, TooManyRequests, type HttpLimits } from './http-limits.ts';
+import { documentPath, openApiDocument } from './http-openapi.ts';
+import type { Route } from './http-routes.ts';
+import { problemOf } from './problem.ts';
 import { RequestRefused } from './signed-request.ts';
 
-const maxDecisionBytes = 16_384;
-/** Edited arguments may be as long as a model's. */
-const maxEditBytes = 4_194_304;
-const bodyTimeoutMs = 10_000;
-const pathForm = /^\/approvals(?:\/([^/]{1,200})(\/decision|\/arguments)?)?$/;
-const states: ReadonlySet<string> = new Set(['pending', 'approved', 'rejected', 'expired', 'cancelled']);
+export interface ApprovalsHttpOptions {
+  /** Whose ledger keeps what was refused before anybody was authenticated. */
+  readonly tenant: string;
+  /**
+   * How many proxies stand in front that each append to `X-Forwarded-For`. Default 0: the address is that of the
+   * connection, and the header counts for nothing. With one too many, clients choose their address themselves.
+   */
+  readonly trustedProxies?: number;
+  /**
+   * In a minute an approver may read 600 times and decide or edit 60 times, and an address may fail to authenticate 30
+   * times. Each process counts for itself; give limits that share their counts where several answer.
+   */
+  readonly limits?: Partial<HttpLimits>;
+  /** For one whole body. Default 10,000 ms. */
+  readonly bodyTimeoutMs?: number;
+}
+
+type Service = Pick<Approvals, 'authenticate' | 'recordRefused'>;
+
+interface Parts {
+  readonly service: Service;
+  readonly tenant: string;
+  readonly limits: HttpLimits;
+  readonly trustedProxies: number;
+  readonly input: InputReader;
+  readonly document: string;
+}
+
+/** Of one request: what its answer needs, whether it succeeds or not. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  session?: ApproverSession;
+  route?: Route;
+  id?: string;
+}
+
+const channel = 'http';
 
 /** A listener for `node:http`. Terminate TLS in front of it, or listen on loopback only. */
-export function approvalsHttp(service: Omit<ApprovalsService, 'as'>): RequestListener {
+export function approvalsHttp(service: Service, options: ApprovalsHttpOptions): RequestListener {
+  const parts: Parts = {
+    service,
+    tenant: requireId('tenant', options.tenant),
+    limits: { ...defaultLimits(), ...options.limits },
+    trustedProxies: requireProxies(options.trustedProxies ?? 0),
+    input: createInputReader(options.bodyTimeoutMs ?? 10_000),
+    document: JSON.stringify(openApiDocument()),
+  };
+  const turns = new WeakMap<object, Promise<void>>();
   return (request, response) => {
-    answer(service, request)
-      .then((body) => send(response, 200, 'application/json', body))
-      .catch((error: unknown) => sendProblem(response, error));
+    const { socket } = request;
+    const turn = (turns.get(socket) ?? Promise.resolve()).then(async () => {
+      // RFC 9112, section 9.6: what was sent ahead after the last request of a connection is not taken.
+      if (ended.has(socket)) return;
+      const exchange: Exchange = { request, response };
+      await answer(parts, exchange)
+        .catch((error: unknown) => refuse(parts, exchange, error))
+        .catch(() => response.destroy());
+    });
+    turns.set(socket, turn);
   };
 }
 
-async function answer(service: Omit<ApprovalsService, 'as'>, request: IncomingMessage): Promise<unknown> {
-  const url = URL.parse(request.url ?? '/', 'http://localhost');
-  if (url === null) throw new RequestRefused(400, 'the path is not valid');
-  const path = pathForm.exec(url.pathname);
-  if (path === null) throw new RequestRefused(404, 'no such resource');
-  const credential = bearer(request);
-  const [, id, action] = path;
-  if (action !== undefined && id !== undefined) {
-    if (request.method !== 'POST') throw new RequestRefused(405, 'a decision is made with POST');
-    const body = await readObject(request, action === '/decision' ? maxDecisionBytes : maxEditBytes);
-    return action === '/decision'
-      ? service.decide(credential, { id: decoded(id), ...decisionOf(body) })
-      : service.edit(credential, { id: decoded(id), ...editOf(body) });
-  }
-  if (request.method !== 'GET' && request.method !== 'HEAD') throw new RequestRefused(405, 'use GET');
-  if (id !== undefined) return service.show(credential, decoded(id));
-  const state = url.searchParams.get('state');
-  if (state !== null && !states.has(state)) throw new RequestRefused(400, 'unknown state');
-  return { approvals: await service.list(credential, state === null ? {} : { state: state as ApprovalState }) };
+/** Connections whose last answer was given. */
+const ended = new WeakSet<object>();
+
+async function answer(parts: Parts, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
+  const { pathname, searchParams } = targetOf(request);
+  if (pathname === documentPath) return answerDocument(parts, exchange);
+  const found = parts.input.find(pathname);
+  const methods = [...found.routes.keys()];
+  if (request.method === 'OPTIONS') return sendOptions(exchange, methods);
+  const route = found.routes.get(request.method === 'HEAD' ? 'GET' : (request.method ?? ''));
+  if (route === undefined) throw notAllowed(response, methods);
+  exchange.route = route;
+  exchange.id = found.id;
+  const session = await authenticate(parts, request);
+  exchange.session = session;
+  // Ids of one person may differ in the case of their letters.
+  const key = `${session.approver.tenant}/${session.approver.id.toLowerCase()}`;
+  setHeaders(response, await takeFrom(parts.limits, route.limit, key));
+  const query = parts.input.query(route, searchParams);
+  const body = await parts.input.body(route, request);
+  const result = await route.act(session, { id: found.id, query, body });
+  send(exchange, 200, 'application/json', JSON.stringify(result));
 }
 
-function decoded(segment: string): string {
+/** RFC 9112, section 3.2: a path, or an absolute URL whose host counts for nothing here. */
+function targetOf(request: IncomingMessage): URL {
+  const target = request.url ?? '';
+  const url = URL.parse(target.startsWith('/') ? `http://localhost${target}` : target);
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new RequestRefused(400, 'the path is not valid');
+  return url;
+}
+
+function answerDocument(parts: Parts, exchange: Exchange): void {
+  const { method } = exchange.request;
+  if (method === 'OPTIONS') return sendOptions(exchange, ['GET']);
+  if (method !== 'GET' && method !== 'HEAD') throw notAllowed(exchange.response, ['GET']);
+  send(exchange, 200, 'application/json', parts.document);
+}
+
+function allowOf(methods: readonly string[]): string {
+  return [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+}
+
+/** No header of CORS: a page of another site is to get no answer. */
+function sendOptions(exchange: Exchange, methods: readonly string[]): void {
+  finish(exchange, 204, { allow: allowOf(methods) });
+}
+
+function notAllowed(response: ServerResponse, methods: readonly string[]): RequestRefused {
+  response.setHeader('allow', allowOf(methods));
+  return new RequestRefused(405, `use ${methods.join(' or ')}`, 'method');
+}
+
+/**
+ * Counts an attempt as failed before it is known, so that many at once cannot all be let through.
+ * @throws RequestRefused 400, 401, 429
+ */
+async function authenticate(parts: Parts, request: IncomingMessage): Promise<ApproverSession> {
+  const { service, limits, trustedProxies } = parts;
+  const network = networkOf(request, trustedProxies);
+  await takeFrom(limits, 'failures', network);
+  const token = bearer(request);
   try {
-    return decodeURIComponent(segment);
-  } catch {
-    throw new RequestRefused(400, 'the path is not valid');
+    const session = await service.authenticate(token);
+    await limits.failures.giveBack(network);
+    return session;
+  } catch (error) {
+    if (error instanceof ApproverError && error.reason === 'unauthenticated') {
+      throw new RequestRefused(401, error.message, 'unauthenticated');
+    }
+    await limits.failures.giveBack(network);
+    throw new Error('nobody can be authenticated now', { cause: error });
   }
 }
 
 function bearer(request: IncomingMessage): string {
-  const match = /^Bearer ([A-Za-z0-9._~+/-]{1,512}=*)$/.exec(request.headers.authorization ?? '');
-  if (match?.[1] === undefined) throw new RequestRefused(401, 'present a bearer token');
+  const match = /^Bearer +([A-Za-z0-9._~+/-]{1,512}=*)$/i.exec(singleHeader(request, 'authorization') ?? '');
+  if (match?.[1] === undefined) throw new RequestRefused(401, 'present a bearer token', 'unauthenticated');
   return match[1];
 }
 
-interface Decision {
-  readonly verdict: 'approve' | 'reject';
-  readonly digest: string;
-  readonly reason?: string;
-}
-
-type Body = Readonly<Record<string, unknown>>;
-
-async function readObject(request: IncomingMessage, maxBytes: number): Promise<Body> {
-  if (!/^application\/json\b/.test(request.headers['content-type'] ?? ''))
-    throw new RequestRefused(415, 'send application/json');
-  const body: unknown = parse(await readBody(request, maxBytes));
-  if (typeof body !== 'object' || body === null) throw new RequestRefused(400, 'send a JSON object');
-  return body as Body;
-}
-
-function editOf({ arguments: text, digest }: Body): { readonly arguments: string; readonly digest: string } {
-  if (typeof text !== 'string') throw new RequestRefused(400, '"arguments" must be JSON text');
-  if (typeof digest !== 'string') throw new RequestRefused(400, '"digest" must be the digest that was shown');
-  return { arguments: text, digest };
-}
-
-function decisionOf({ verdict, digest, reason }: Body): Decision {
-  if (verdict !== 'approve' && verdict !== 'reject')
-    throw new RequestRefused(400, '"verdict" must be "approve" or "reject"');
-  if (typeof digest !== 'string') throw new RequestRefused(400, '"digest" must be the digest that was shown');
-  if (reason !== undefined && typeof reason !== 'string') throw new RequestRefused(400, '"reason" must be text');
-  return reason === undefined ? { verdict, digest } : { verdict, digest, reason };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new RequestRefused(400, 'send a JSON object');
+async function refuse(parts: Parts, exchange: Exchange, error: unknown): Promise<void> {
+  const { response, route } = exchange;
+  if (error instanceof RequestRefused && (error.status === 401 || error.status === 429 || route?.body !== undefined)) {
+    const tenant = exchange.session?.approver.tenant ?? parts.tenant;
+    const approval = exchange.id === undefined ? {} : { approval: exchange.id };
+    await parts.service.recordRefused({ tenant, channel, reason: error.reason, ...approval });
   }
-}
-
-async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  request.setTimeout(bodyTimeoutMs, () => request.destroy());
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxBytes) throw new RequestRefused(413, `send at most ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function send(response: ServerResponse, status: number, type: string, body: unknown): void {
-  response.writeHead(status, {
-    'content-type': type,
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-  });
-  response.end(JSON.stringify(body));
-}
-
-/** What went wrong, without internals: an unexpected error says only that there was one. */
-function sendProblem(response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy();
-  const status = statusOfError(error);
-  if (status === 401) response.setHeader('www-authenticate', 'Bearer');
-  const code = error instanceof CountersignError ? { code: error.code } : {};
-  const detail = status < 500 && error instanceof Error ? error.message : 'the approvals service could not answer';
-  send(response, status, 'application/problem+json', { status, ...code, detail });
+  if (error instanceof TooManyRequests) setHeaders(response, error.headers);
+  const problem = problemOf(error);
+  if (problem.status === 401) {
+    const invalid = exchange.request.headers.authorization === undefined ? '' : ' error="invalid_token"';
+    response.setHeader('www-authenticate', `Bearer${invalid}`);
+  }
+  send(exchange, problem.status, 'application/problem+json', JSON.stringify(problem));
+}
+
+function setHeaders(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+}
+
+function send(exchange: Exchange, status: number, type: string, body: string): void {
+  finish(exchange, status, { 'content-type': type, 'content-length': String(Buffer.byteLength(body)) }, body);
+}
+
+function finish(
+  { request, response }: Exchange,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body?: string,
+): void {
+  // What was not read of a request is not waited for.
+  if (!request.complete) response.setHeader('connection', 'close');
+  if (!request.complete || /\bclose\b/i.test(request.headers.connection ?? '')) ended.add(request.socket);
+  response.writeHead(status, { ...headers, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+  response.end(body);
 }

@@ -39,6 +39,8 @@ export async function noticeOf(
     quorum: rule.quorum,
     digest: approval.digest,
     votes: approval.votes.map(({ approver, verdict }) => ({ approver, verdict })),
+    reasonRequired: rule.reasonRequired,
+    edit: rule.edit && policy !== undefined,
   };
 }
 

@@ -1,8 +1,8 @@
 /**
  * Tells people about requests: at least once on every channel, and again when a request ends or waits for more groups.
  *
- * The requests themselves are the outbox. What a channel was told stands in an entry of kind `notice`, written after it
- * was told; so a crash in between tells it twice, and never not at all. A channel that fails is asked again, later and
+ * The requests themselves are the outbox. What a channel is owed stands in an entry of kind `notice`, written before any
+ * is told, and what it was told, written after; so a crash in between tells it twice, and never not at all. A channel that fails is asked again, later and
  * later, until the request has ended and been forgotten.
  * @module
  */
@@ -17,6 +17,7 @@ import { within } from '../within-time.ts';
 import { escalationLevel, isWithinHours, readableRule } from './approval-rule.ts';
 import type { ApprovalChannel } from './approve.ts';
 import { noticeOf } from './notice.ts';
+import { PartlyTold } from './partly-told.ts';
 
 export interface NotifierOptions {
   readonly channels: readonly ApprovalChannel[];
@@ -53,13 +54,18 @@ interface NotifierParts {
 interface Told {
   /** Steps of the ladder that it knows of; -1: nothing yet. */
   readonly level: number;
+  /** Of what it shows, for a channel that follows votes and edits. */
+  readonly shown?: string;
   readonly reference?: string;
   /** Failures in a row, and when to try again. */
   readonly failures: number;
   readonly retryAt: number;
 }
 
-const lockMs = 60_000;
+/** A notifier that was killed holds the others up for as long as three messages may take. */
+const messagesPerLock = 3;
+const shortestLockMs = 1_000;
+const defaultTimeoutMs = 10_000;
 const page = 100;
 const maxPending = 1_000;
 const maxReference = 1_000;
@@ -73,6 +79,8 @@ export function createNotifier(parts: NotifierParts, options: NotifierOptions): 
   const names = options.channels.map(({ name }) => name);
   const strange = names.find((name, index) => !channelName.test(name) || names.indexOf(name) !== index);
   if (strange !== undefined) throw new ConfigurationError(`each channel needs a name of its own, got "${strange}"`);
+
+  const lockMs = Math.max(shortestLockMs, messagesPerLock * (options.timeoutMs ?? defaultTimeoutMs));
 
   async function tick(): Promise<number> {
     let told = 0;
@@ -104,6 +112,7 @@ export function createNotifier(parts: NotifierParts, options: NotifierOptions): 
 async function tellTenant(parts: NotifierParts, options: NotifierOptions, tenant: string, lock: Lock): Promise<number> {
   const pending = await parts.store.approvals(tenant, { state: 'pending', limit: maxPending });
   const waiting = new Map(pending.map((approval) => [approval.id, approval]));
+  await owe(parts, options.channels, tenant, pending);
   // Each channel by itself: one that hangs holds up no other.
   const counts = await Promise.all(
     options.channels.map(async (channel) => {
@@ -119,6 +128,30 @@ async function tellTenant(parts: NotifierParts, options: NotifierOptions, tenant
     }),
   );
   return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/**
+ * What is due is written down for every channel before any is told: people who heard of a request on one may decide on it
+ * before this process, or the next, comes to tell another that is down.
+ */
+async function owe(
+  { store, clock }: NotifierParts,
+  channels: readonly ApprovalChannel[],
+  tenant: string,
+  pending: readonly StoredApproval[],
+): Promise<void> {
+  const now = clock.now();
+  const due = pending.filter(({ rule: text, expiresAt }) => {
+    const rule = readableRule(text);
+    return rule !== undefined && now < expiresAt && isWithinHours(rule.hours, now);
+  });
+  for (const channel of channels) {
+    const notices = await noticesOf(store, tenant, channel);
+    for (const { id } of due.filter((approval) => !notices.has(approval.id))) {
+      const place = { tenant, kind: 'notice', id: `${channel.name}/${id}`, expected: undefined } as const;
+      await store.putEntry({ ...place, value: JSON.stringify(untold), now, records: [] });
+    }
+  }
 }
 
 /** What this channel was told, by approval. */
@@ -166,7 +199,9 @@ async function tell(
   if (rule === undefined) return 'nothing';
   const open = approval.state === 'pending' && now < approval.expiresAt;
   const level = escalationLevel(rule, now - approval.createdAt);
-  const due = open ? level > known.level && isWithinHours(rule.hours, now) : entry !== undefined;
+  const shown = channel.live === true ? shownOf(approval) : undefined;
+  const news = level > known.level || (known.level >= 0 && shown !== known.shown);
+  const due = open ? news && isWithinHours(rule.hours, now) : entry !== undefined;
   if (!due) return 'nothing';
   try {
     const notice = await noticeOf({ sealer, policy }, approval, now);
@@ -175,12 +210,13 @@ async function tell(
       await channel.closed(notice, known.reference);
       return undefined;
     };
-    const reference = await within(message(), options.timeoutMs ?? 10_000);
-    await keep(open ? toldNow(level, reference ?? known.reference) : undefined);
+    const reference = await within(message(), options.timeoutMs ?? defaultTimeoutMs);
+    await keep(open ? toldNow({ level, shown, reference: reference ?? known.reference }) : undefined);
     return 'told';
   } catch (error) {
     const failures = known.failures + 1;
-    await keep({ ...known, failures, retryAt: now + retryAfter(failures) });
+    const partly = error instanceof PartlyTold ? { reference: error.reference.slice(0, maxReference) } : {};
+    await keep({ ...known, ...partly, failures, retryAt: now + retryAfter(failures) });
     options.onFailure?.({ channel: channel.name, approval: id, error });
     return 'failed';
   }
@@ -196,9 +232,18 @@ function toldIn({ value }: StoredEntry): Told {
   }
 }
 
-function toldNow(level: number, reference: string | undefined): Told {
-  const told = { level, failures: 0, retryAt: 0 };
-  return reference === undefined ? told : { ...told, reference: reference.slice(0, maxReference) };
+function toldNow(now: { level: number; shown: string | undefined; reference: string | undefined }): Told {
+  const { level, shown, reference } = now;
+  return {
+    ...{ level, failures: 0, retryAt: 0 },
+    ...(shown === undefined ? {} : { shown }),
+    ...(reference === undefined ? {} : { reference: reference.slice(0, maxReference) }),
+  };
+}
+
+/** Changes with each edit and each vote. */
+function shownOf({ digest, votes }: StoredApproval): string {
+  return `${digest} ${votes.length}`;
 }
 
 function retryAfter(failures: number): number {

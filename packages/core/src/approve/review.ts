@@ -8,7 +8,7 @@ import type { PreparedCall } from '../execute/prepare-call.ts';
 import { pendingMessage } from '../messages.ts';
 import { decisionEvent } from '../record/call-events.ts';
 import { traced, type GateContext } from '../gate-context.ts';
-import { measureApproval } from '../record/metrics.ts';
+import { countOpened, measureApproval } from '../record/metrics.ts';
 import { denied, Stop } from '../stop.ts';
 import type { NewApproval, StoredApproval } from '../store/store.ts';
 import { approvalEvent } from './approval-record.ts';
@@ -62,6 +62,7 @@ export async function fileApproval(
   });
   const found = result.status === 'observed' ? result.approval : undefined;
   span.end(found === undefined ? {} : { approval: found.id, approvalState: found.state, approvalMode: found.mode });
+  if (result.status === 'observed' && result.opened) countOpened(runtime.metrics, approval);
   if (result.status === 'refused')
     throw denied(result.code, { callKey: call.facts.key, capability: decision.capability });
   if (result.approval === undefined)

@@ -14,9 +14,12 @@ const maxRemembered = 100_000;
 export class RequestRefused extends Error {
   /** Of HTTP. */
   readonly status: number;
-  constructor(status: number, message: string) {
+  /** For `recordRefused`: a fixed word. */
+  readonly reason: string;
+  constructor(status: number, message: string, reason = 'malformed') {
     super(message);
     this.status = status;
+    this.reason = reason;
   }
 }
 
@@ -39,12 +42,12 @@ export async function readBody(request: Request, maxBytes: number, timeoutMs: nu
       const { done, value } = await reader.read();
       if (done) return Buffer.concat(chunks);
       length += value.length;
-      if (length > maxBytes) throw new RequestRefused(413, `send at most ${maxBytes} bytes`);
+      if (length > maxBytes) throw new RequestRefused(413, `send at most ${maxBytes} bytes`, 'too_large');
       chunks.push(value);
     }
   };
   try {
-    return await within(read(), timeoutMs, () => new RequestRefused(408, 'the body took too long'));
+    return await within(read(), timeoutMs, () => new RequestRefused(408, 'the body took too long', 'too_slow'));
   } catch (error) {
     // Not awaited: a source that hangs may never answer to this either.
     reader.cancel().catch(() => undefined);
@@ -63,8 +66,11 @@ export interface ReplayGuard {
   giveBack(id: string): void | Promise<void>;
 }
 
-/** Of this process. Once it is full of fresh ids it takes no more. */
-export function memoryReplayGuard(now: () => number = Date.now): ReplayGuard {
+/**
+ * Of this process. Once it is full of fresh ids it takes no more.
+ * @param remember how long an id could be used again, in milliseconds
+ */
+export function memoryReplayGuard(now: () => number = Date.now, remember: number = rememberMs): ReplayGuard {
   const taken = new Map<string, number>();
   return {
     take(id) {
@@ -74,7 +80,7 @@ export function memoryReplayGuard(now: () => number = Date.now): ReplayGuard {
         taken.delete(old);
       }
       if (taken.has(id) || taken.size >= maxRemembered) return false;
-      taken.set(id, time + rememberMs);
+      taken.set(id, time + remember);
       return true;
     },
     giveBack: (id) => void taken.delete(id),

@@ -8,6 +8,7 @@ import { PolicyError } from '../errors.ts';
 import type { Authorizer, Provenance, Subject } from './authorize.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { CompiledPolicy, CompiledTool, RiskStatement } from './compiled-policy.ts';
+import { listAgents, type PolicyAgent } from './policy-agents.ts';
 import { decide, permittedTools } from './evaluate.ts';
 import { trustsTool } from './provenance-rules.ts';
 import type { PolicyDocument, ProvenanceEntry } from './policy-document.ts';
@@ -26,6 +27,8 @@ export interface PolicyRule {
   /** Whether its results may choose values of later calls. */
   readonly trusted: boolean;
   readonly approval: Readonly<Record<'medium' | 'high', ApprovalRule>>;
+  /** Services whose credentials the tool gets. */
+  readonly services: readonly string[];
 }
 
 /** An {@link Authorizer} made of a policy document. Immutable: a changed document makes a new one. */
@@ -36,6 +39,8 @@ export interface Policy extends Authorizer {
   readonly tenants: readonly string[];
   /** What holds for each tool, for people to read. */
   readonly rules: readonly PolicyRule[];
+  /** What each agent may do and at what risk, for people to read: the first `limit` in the order of their names. */
+  agents(limit?: number): readonly PolicyAgent[];
   /** Never throws and never waits. */
   decide(subject: Subject, tool: ToolIdentity, args: unknown, provenance?: Provenance): Decision;
   trusts(tenant: string, tool: Pick<ToolIdentity, 'name' | 'source'>): boolean;
@@ -59,6 +64,7 @@ export function policyOf(compiled: CompiledPolicy): Policy {
     digest: compiled.digest,
     tenants: Object.freeze([...compiled.tenants]),
     rules: Object.freeze([...compiled.tools.values()].map(ruleOf)),
+    agents: (limit) => listAgents(compiled, limit),
     decide: (subject, tool, args, provenance) => decide(compiled, { subject, tool, args, provenance }),
     trusts: (tenant, tool) => compiled.tenants.has(tenant) && trustsTool(compiled, tool),
     version: (tenant) => (compiled.tenants.has(tenant) ? compiled.policyVersion : undefined),
@@ -87,5 +93,6 @@ function ruleOf({ name, source, capability, base, conditions, provenance, rule }
     ),
     trusted: rule.trusted === true,
     approval,
+    services: Object.freeze(rule.credentials?.map(({ service }) => service) ?? []),
   });
 }

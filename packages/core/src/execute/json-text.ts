@@ -24,7 +24,7 @@ export function parseJsonText(text: string): unknown {
 }
 
 /** Works on text that `JSON.parse` accepted, so that only objects, their member names and nesting need watching. */
-function refuseDuplicateMembers(text: string): void {
+export function refuseDuplicateMembers(text: string): void {
   const objects: (Set<string> | undefined)[] = [];
   let expectName = false;
   let tokens = 0;

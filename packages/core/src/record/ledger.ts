@@ -19,8 +19,8 @@ import {
   type PrunedSegment,
 } from './notary/archive.ts';
 import type { NoteSigner, NoteVerifier } from './notary/signed-note.ts';
-import { createKeyFinder, type KeyFinder } from './key-finder.ts';
-import { openRecord, parseRecordBody } from './open-record.ts';
+import { createKeyFinder, openFor } from './key-finder.ts';
+import { parseRecordBody } from './open-record.ts';
 import type { OpenedRecord } from './open-record.ts';
 import type { RecordBody } from './record-body.ts';
 import type { ChainHead, RecordKind, StoredRecord } from './record.ts';
@@ -142,7 +142,7 @@ export function createLedger({ store, sealer, recorder, clock, results }: Ledger
 
   async function* query(conditions: LedgerQuery): AsyncGenerator<OpenedRecord, void, void> {
     const keyOf = createKeyFinder(sealer, conditions.tenant);
-    for await (const { record, body } of matching(store, sealer, conditions)) yield await open(record, body, keyOf);
+    for await (const { record, body } of matching(store, sealer, conditions)) yield await openFor(record, body, keyOf);
   }
 
   return {
@@ -227,11 +227,4 @@ function matches(body: RecordBody, query: LedgerQuery, subject: string | undefin
   if (query.since !== undefined && body.time < query.since) return false;
   if (query.until !== undefined && body.time > query.until) return false;
   return bodyConditions.every((field) => query[field] === undefined || query[field] === body[field]);
-}
-
-/** A user who comes back after an erasure has a new key: only what that key opens is known to be theirs. */
-async function open(record: StoredRecord, body: RecordBody, keyOf: KeyFinder): Promise<OpenedRecord> {
-  const key = await keyOf(body);
-  const opened = openRecord(record, key);
-  return key?.user === undefined || opened.sealedState !== 'open' ? opened : { ...opened, user: key.user };
 }

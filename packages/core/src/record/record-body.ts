@@ -3,7 +3,7 @@
  * @module
  */
 import { hash } from 'node:crypto';
-import type { ReasonCode, Risk, Verdict } from '../call.ts';
+import type { Risk, Verdict } from '../call.ts';
 import type { RecordKind } from './record.ts';
 
 /** Version of the body's fields. A reader refuses a version it does not know. */
@@ -30,13 +30,15 @@ export interface RecordBody {
   readonly capability?: string | undefined;
   readonly risk?: Risk | undefined;
   readonly verdict?: Verdict | undefined;
-  readonly code?: ReasonCode | undefined;
+  readonly code?: string | undefined;
   readonly policyVersion?: string | undefined;
   readonly ruleDigest?: string | undefined;
   readonly approval?: string | undefined;
+  readonly channel?: string | undefined;
   readonly lease?: string | undefined;
   readonly service?: string | undefined;
   readonly durationMs?: number | undefined;
+  readonly count?: number | undefined;
   readonly trace?: string | undefined;
   readonly span?: string | undefined;
   /** SHA-256 over salt and digest, base64url: proves a digest once the sealed part is opened, and tells nothing before. */

@@ -5,7 +5,7 @@
  * under the subject's key, so that destroying that key erases them and breaks no hash.
  * @module
  */
-import type { ReasonCode, Risk, Verdict } from '../call.ts';
+import type { Risk, Verdict } from '../call.ts';
 import type { RedactionRules } from './redaction-rules.ts';
 
 export type RecordKind = 'identity' | 'decision' | 'approval' | 'claim' | 'credential' | 'outcome' | 'administration';
@@ -29,17 +29,22 @@ export interface RecordEvent {
   readonly capability?: string;
   readonly risk?: Risk;
   readonly verdict?: Verdict;
-  readonly code?: ReasonCode;
+  /** A `ReasonCode`; of what an approver was refused a `RefusalCode`; of other refused requests the word of their channel. */
+  readonly code?: string;
   /** Operator detail; sealed. */
   readonly detail?: string;
   readonly policyVersion?: string;
   readonly ruleDigest?: string;
   readonly approval?: string;
+  /** Where a request came from that was refused before anybody was authenticated. */
+  readonly channel?: string;
   /** Who voted, or who ordered an administrative change; sealed. */
   readonly approver?: string;
   readonly lease?: string;
   readonly service?: string;
   readonly durationMs?: number;
+  /** How many times it happened, where one record stands for several. */
+  readonly count?: number;
   /** SHA-256 of the canonical arguments; sealed, with a salted commitment in the clear. */
   readonly argumentsDigest?: string;
   /** SHA-256 of the encoded result; sealed, with a salted commitment in the clear. */

@@ -104,9 +104,11 @@ function recordBody(
     policyVersion: text('policyVersion', event.policyVersion),
     ruleDigest: text('ruleDigest', event.ruleDigest),
     approval: text('approval', event.approval),
+    channel: text('channel', event.channel),
     lease: text('lease', event.lease),
     service: text('service', event.service),
     durationMs: duration(event.durationMs),
+    count: counted(event.count),
     trace: text('trace', event.trace),
     span: text('span', event.span),
     argumentsCommitment: argumentsDigest === undefined ? undefined : commitment(salt, 'arguments', argumentsDigest),
@@ -166,4 +168,9 @@ function list(field: string, values: readonly string[] | undefined): readonly st
 function duration(value: number | undefined): number | undefined {
   if (value === undefined || (Number.isFinite(value) && value >= 0)) return value;
   throw new LedgerError(`record field durationMs must be a number of milliseconds, got ${String(value)}`);
+}
+
+function counted(value: number | undefined): number | undefined {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return value;
+  throw new LedgerError(`record field count must be a whole number from 1 on, got ${String(value)}`);
 }

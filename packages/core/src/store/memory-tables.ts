@@ -206,17 +206,13 @@ function approvalTable({ of, for: rowsFor, put, all }: Memory): ApprovalTable {
 /** `sorted`: oldest first. */
 function filterApprovals(
   sorted: readonly StoredApproval[],
-  { state, run, mode, consumed, before, newestFirst, limit }: ApprovalFilter,
+  { state, run, mode, consumed, before, after, newestFirst, limit }: ApprovalFilter,
 ): readonly StoredApproval[] {
-  const end =
-    before === undefined
-      ? sorted.length
-      : Math.max(
-          0,
-          sorted.findIndex(({ id }) => id === before),
-        );
-  const earlier = sorted.slice(0, end);
-  return (newestFirst === true ? earlier.toReversed() : earlier)
+  const placeOfId = (wanted: string): number => sorted.findIndex(({ id }) => id === wanted);
+  const begin = after === undefined ? 0 : placeOfId(after) + 1 || sorted.length;
+  const end = before === undefined ? sorted.length : Math.max(0, placeOfId(before));
+  const between = sorted.slice(begin, end);
+  return (newestFirst === true ? between.toReversed() : between)
     .filter((approval) => state === undefined || approval.state === state)
     .filter((approval) => run === undefined || approval.call.run === run)
     .filter((approval) => mode === undefined || approval.mode === mode)

@@ -15,8 +15,11 @@ const isOpen = `state IN ('pending', 'approved') AND consumed_at IS NULL`;
 
 const isEarlier = `(:before IS NULL OR (approvals.created_at, approvals.rowid) <
   (SELECT created_at, rowid FROM approvals WHERE tenant = :tenant AND id = :before))`;
+const isLater = `(:after IS NULL OR (approvals.created_at, approvals.rowid) >
+  (SELECT created_at, rowid FROM approvals WHERE tenant = :tenant AND id = :after))`;
 const isListed = `approvals.tenant = :tenant AND (:run IS NULL OR approvals.run = :run)
-  AND (:mode IS NULL OR mode = :mode) AND (:consumed IS NULL OR (consumed_at IS NOT NULL) = :consumed) AND ${isEarlier}`;
+  AND (:mode IS NULL OR mode = :mode) AND (:consumed IS NULL OR (consumed_at IS NOT NULL) = :consumed) AND ${isEarlier}
+  AND ${isLater}`;
 const oldestFirst = 'ORDER BY created_at, approvals.rowid LIMIT :limit';
 const newestFirst = 'ORDER BY created_at DESC, approvals.rowid DESC LIMIT :limit';
 
@@ -64,12 +67,13 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
       const row = statements.find.get(tenant, id);
       return row && read(row);
     },
-    list(tenant, { state, run, mode, consumed, before, newestFirst, limit }) {
+    list(tenant, { state, run, mode, consumed, before, after, newestFirst, limit }) {
       const list = state === undefined ? statements.list : statements.listInState;
       const rows = list[newestFirst === true ? 'newest' : 'oldest'].all({
         tenant,
         ...(state === undefined ? {} : { state }),
         before: before ?? null,
+        after: after ?? null,
         run: run ?? null,
         mode: mode ?? null,
         consumed: consumed === undefined ? null : Number(consumed),

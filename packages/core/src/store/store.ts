@@ -267,6 +267,8 @@ export interface ApprovalFilter {
   readonly consumed?: boolean;
   /** Only those opened before this one. None, when there is no approval of this id. */
   readonly before?: string;
+  /** Only those opened after this one. None, when there is no approval of this id. */
+  readonly after?: string;
   /** Default: oldest first. */
   readonly newestFirst?: boolean;
   /** At most this many. Default 100. */

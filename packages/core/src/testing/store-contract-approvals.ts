@@ -159,6 +159,10 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     expectSame(await ids({ newestFirst: true, before: second, state: 'pending' }), [first], 'in a state');
     expectSame([await ids({ before: third }), await ids({ before: first })], [[first, second], []], 'earlier ones');
     expectSame(await ids({ before: newApproval().id }), [], 'before an unknown one');
+    expectSame([await ids({ after: first }), await ids({ after: third })], [[second, third], []], 'later ones');
+    expectSame(await ids({ after: first, limit: 1 }), [second], 'the next page, oldest first');
+    expectSame(await ids({ after: first, before: third, newestFirst: true }), [second], 'between two');
+    expectSame(await ids({ after: newApproval().id }), [], 'after an unknown one');
     const same = await file(store, { createdAt: 1300 });
     expectSame(await ids({ newestFirst: true, limit: 2 }), [same.approval.id, third], 'opened at the same time');
     expectSame(await ids({ newestFirst: true, before: same.approval.id, limit: 1 }), [third], 'their next page');

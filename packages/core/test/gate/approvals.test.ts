@@ -487,7 +487,7 @@ describe('votes', () => {
 
 describe('the HTTP endpoint', () => {
   async function serve(f: Fixture): Promise<{ url: string; close: () => void }> {
-    const server = createServer(approvalsHttp(f.approvals));
+    const server = createServer(approvalsHttp(f.approvals, { tenant: 'acme' }));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
   }
@@ -504,7 +504,7 @@ describe('the HTTP endpoint', () => {
         const json = { ...carol, 'content-type': 'application/json' };
         const at = `${url}/approvals/${encodeURIComponent(id)}`;
         expect((await fetch(`${url}/approvals`)).status).toBe(401);
-        expect((await fetch(`${url}/approvals`, { headers: { authorization: 'Bearer x' } })).status).toBe(403);
+        expect((await fetch(`${url}/approvals`, { headers: { authorization: 'Bearer x' } })).status).toBe(401);
         const list = (await (await fetch(`${url}/approvals?state=pending`, { headers: carol })).json()) as {
           approvals: { id: string; digest: string }[];
         };
@@ -582,6 +582,26 @@ describe('the terminal', () => {
     await askInTerminal({ service: f.approvals, credential: f.carol, input, output });
     expect((await f.store.approvals('acme', {})).map(({ state }) => state)).toEqual(['approved', 'pending']);
   });
+
+  verifies(
+    ['APR-3', 'APR-6'],
+    'a request that comes in while it is open is asked about too, and each is asked about once',
+    async () => {
+      const f = fixture();
+      const first = pendingId(await f.gate.execute(callTo('deploy', { n: 1 }), () => 1));
+      const input = new PassThrough();
+      const output = new PassThrough();
+      let asked = 0;
+      output.on('data', (chunk: Buffer) => {
+        if (!chunk.toString().startsWith('Type')) return;
+        asked += 1;
+        const meanwhile = asked === 1 ? f.gate.execute(callTo('deploy', { n: 2 }), () => 1) : undefined;
+        void Promise.resolve(meanwhile).then(() => input.write(asked === 1 ? 'later\n' : 'approve\n'));
+      });
+      const decided = await askInTerminal({ service: f.approvals, credential: f.carol, input, output });
+      expect([asked, decided.length, (await f.approvals.show(f.carol, first)).state]).toEqual([2, 1, 'pending']);
+    },
+  );
 
   test('invisible characters of every kind are shown by number, and plain text is not touched', () => {
     for (const hidden of [

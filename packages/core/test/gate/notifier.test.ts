@@ -163,13 +163,31 @@ describe('a channel that is not well', () => {
   });
 });
 
+verifies('APR-3', 'a channel that was down hears of every request that was decided meanwhile', async () => {
+  const { f, file, notifier, pass } = setting();
+  let down = true;
+  const chat = channel('chat');
+  const pager = channel('pager', () => {
+    if (down) throw new Error('down');
+  });
+  const ids = [await file(), await file(), await file()];
+  await notifier([chat, pager]).tick();
+  for (const id of ids) await f.decide(id, 'reject');
+  down = false;
+  pass(60_000);
+  await notifier([chat, pager]).tick();
+  expect(told(pager)).toEqual(['closed rejected', 'closed rejected', 'closed rejected']);
+});
+
 verifies('APR-3', 'a crash between telling and writing it down tells twice, and never not at all', async () => {
   const store = memoryStore();
   let crash = true;
   const crashing: Store = {
     ...store,
     putEntry: (input) =>
-      crash && input.kind === 'notice' ? Promise.reject(new Error('killed')) : store.putEntry(input),
+      crash && input.kind === 'notice' && input.expected !== undefined
+        ? Promise.reject(new Error('killed'))
+        : store.putEntry(input),
   };
   const { file, notifier } = setting({ store: crashing });
   const chat = channel('chat');
@@ -179,6 +197,31 @@ verifies('APR-3', 'a crash between telling and writing it down tells twice, and 
   expect(await notifier([chat]).tick()).toBe(1);
   expect(told(chat)).toEqual(['opened pending', 'opened pending']);
 });
+
+verifies(
+  'APR-3',
+  'a channel whose messages can change is told of each vote and edit, and no other one is',
+  async () => {
+    const approval = { quorum: 2, edit: true };
+    const deploy = { ...document.tools['deploy'], capability: 'deploy:staging:create', approval };
+    const { f, file, notifier } = setting({ policy: { ...document, tools: { ...document.tools, deploy } } });
+    const [card, mail] = [{ ...channel('card'), live: true }, channel('mail')];
+    const both = notifier([card, mail]);
+    const id = await file({ region: 'eu' });
+    await both.tick();
+    const { digest } = await f.approvals.show(f.carol, id);
+    await f.approvals.edit(f.carol, { id, digest, arguments: '{"region":"us"}' });
+    expect([await both.tick(), await both.tick()]).toEqual([1, 0]);
+    await f.decide(id, 'approve');
+    expect([await both.tick(), await both.tick()]).toEqual([1, 0]);
+    expect(told(card)).toEqual(['opened pending', 'opened pending', 'opened pending']);
+    expect(told(mail)).toEqual(['opened pending']);
+    const [first, edited, voted] = card.heard;
+    expect(first?.notice).toMatchObject({ digest, votes: [], reasonRequired: false });
+    expect([edited?.notice.digest === digest, edited?.reference]).toEqual([false, 'card-1']);
+    expect(voted?.notice.votes).toEqual([{ approver: 'carol', verdict: 'approve' }]);
+  },
+);
 
 verifies('APR-3', 'of notifiers in several processes one is at work', async () => {
   const { file, notifier } = setting();

@@ -25,10 +25,12 @@ const everything: RecordEvent = {
   policyVersion: 'v7',
   ruleDigest: 'digest-of-rules',
   approval: 'apr_1',
+  channel: 'chat',
   approver: 'grace@example.com',
   lease: 'lease_1',
   service: 'smtp',
   durationMs: 12.5,
+  count: 3,
   argumentsDigest: 'digest-of-arguments',
   resultDigest: 'digest-of-result',
   arguments: { to: 'bob@example.com', password: 'hunter2' },
@@ -55,8 +57,8 @@ describe('a record', () => {
     const body = JSON.parse(draft.body) as Record<string, unknown>;
     expect(Object.keys(body)).toEqual([
       'v', 'id', 'tenant', 'time', 'kind', 'event', 'subject', 'agent', 'delegation', 'run', 'call', 'parent', 'tool',
-      'source', 'capability', 'risk', 'verdict', 'code', 'policyVersion', 'ruleDigest', 'approval', 'lease', 'service',
-      'durationMs', 'trace', 'span', 'argumentsCommitment', 'resultCommitment', 'sealed',
+      'source', 'capability', 'risk', 'verdict', 'code', 'policyVersion', 'ruleDigest', 'approval', 'channel', 'lease',
+      'service', 'durationMs', 'count', 'trace', 'span', 'argumentsCommitment', 'resultCommitment', 'sealed',
     ]); // prettier-ignore
     expect(draft.body).toBe(JSON.stringify(body));
     const { sealed, argumentsCommitment, resultCommitment, ...clear } = body;
@@ -82,9 +84,11 @@ describe('a record', () => {
       policyVersion: 'v7',
       ruleDigest: 'digest-of-rules',
       approval: 'apr_1',
+      channel: 'chat',
       lease: 'lease_1',
       service: 'smtp',
       durationMs: 12.5,
+      count: 3,
       trace: '0af7651916cd43dd8448eb211c80319c',
       span: 'b7ad6b7169203331',
     });
