@@ -23,7 +23,7 @@ export interface Routes extends Readonly<Record<Way, (act: Act) => Promise<numbe
   digestOf(approval: string, person: string): Promise<string>;
 }
 
-const patienceMs = 5_000;
+const patienceMs = 1_500;
 const requestMs = 4_000;
 
 export function createRoutes(
@@ -41,6 +41,18 @@ export function createRoutes(
     const headers = { authorization: `Bearer ${person}`, 'content-type': 'application/json' };
     const options = { method: 'POST', headers, body: JSON.stringify(body), signal: signal() };
     return statusOf(await fetch(`${api}/approvals/${path}`, options));
+  };
+
+  const show = async (approval: string, person: string): Promise<{ digest: string; state: string } | undefined> => {
+    const headers = { authorization: `Bearer ${person}` };
+    const response = await fetch(`${api}/approvals/${approval}`, { headers, signal: signal() }).catch(() => undefined);
+    return response?.ok === true ? ((await response.json()) as { digest: string; state: string }) : undefined;
+  };
+
+  /** Whoever was told nothing yet tries again, unless others decided meanwhile: then there is nothing to be told. */
+  const unheard = async (approval: string, person: string): Promise<number> => {
+    const state = (await show(approval, person))?.state ?? 'pending';
+    return state === 'pending' ? 0 : 409;
   };
 
   /** Signs in, opens the page, and sends its form as it stands there. */
@@ -75,7 +87,7 @@ export function createRoutes(
     },
     async slack({ approval, person }) {
       const card = await eventually(() => cardOf(slack, approval));
-      if (card === undefined) return 0;
+      if (card === undefined) return unheard(approval, person);
       const user = { id: `U0${person.toUpperCase()}`, team: slack.team };
       try {
         return await statusOfSlack(slack, slack.press(card, 'Approve', user, `${hooks}/slack`), user.id);
@@ -89,18 +101,15 @@ export function createRoutes(
       const found = await eventually(() =>
         mail.received.findLast((each) => codeIn(each) !== undefined && linkIn(each).endsWith(act.approval)),
       );
-      if (found === undefined) return 0;
+      if (found === undefined) return unheard(act.approval, act.person);
       return throughConsole(act, linkIn(found), '1', codeIn(found) ?? '');
     },
     edit: ({ approval, person, ...body }) =>
       post(`${approval}/arguments`, person, { digest: body.digest, arguments: body.arguments }),
     async digestOf(approval, person) {
-      const headers = { authorization: `Bearer ${person}` };
       for (;;) {
-        const response = await fetch(`${api}/approvals/${approval}`, { headers, signal: signal() }).catch(
-          () => undefined,
-        );
-        if (response?.ok === true) return ((await response.json()) as { digest: string }).digest;
+        const shown = await show(approval, person);
+        if (shown !== undefined) return shown.digest;
         await sleep(100);
       }
     },

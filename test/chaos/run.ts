@@ -160,6 +160,9 @@ interface Trouble {
   readonly patienceMs: number;
 }
 
+/** A process that is killed while it starts does nothing that could be interrupted. */
+const betweenKillsMs = 4_000;
+
 /** One fault after the other, until people are through. */
 async function makeTrouble({ people, place, targets, random, count, patienceMs }: Trouble) {
   const happened: Record<string, number> = {};
@@ -172,9 +175,12 @@ async function makeTrouble({ people, place, targets, random, count, patienceMs }
     ]);
   const faults = [...Object.entries(chaosFaults), ...ofStore] as [[string, ChaosFault], ...[string, ChaosFault][]];
   const until = performance.now() + patienceMs;
+  let killedAt = 0;
   while (people.done() < count && performance.now() < until) {
     const [name, fault] = random.pick(faults);
+    if (name.startsWith('kill') && performance.now() - killedAt < betweenKillsMs) continue;
     await fault(targets, random);
+    if (name.startsWith('kill')) killedAt = performance.now();
     happened[name] = (happened[name] ?? 0) + 1;
     await new Promise((resolve) => setTimeout(resolve, random.between(50, 400)));
   }
