@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createVoteSigner } from '@countersign/core';
 import { mailServer, type MailServer } from '../../packages/email/test/support/mail-server.ts';
-import { linkIn } from '../../packages/email/test/support/reading.ts';
 import { openPlace, type Place, type StoreName } from '../faults/place.ts';
 import { respawn } from '../faults/processes.ts';
 import { createRandom, type Random } from '../faults/random.ts';

@@ -84,7 +84,7 @@ export async function mailServer({ tls, login }: MailServerOptions = {}): Promis
         });
         callback();
       };
-      void take();
+      take().catch(callback);
     },
   });
   smtp.on('error', () => undefined);
