@@ -49,7 +49,7 @@ async function prepare({ url }: Postgres): Promise<Urls> {
   return { runtime: login, bare: login };
 }
 
-async function execute(connectionString: string, text: string): Promise<void> {
+export async function execute(connectionString: string, text: string): Promise<void> {
   const client = new Client({ connectionString });
   await client.connect();
   await client.query(text);

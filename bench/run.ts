@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [decision|call|framework|power|scrub|ledger|telemetry|postgres]`: all comparisons of one run, as ratios. Nothing is asserted.
+ * `npm run bench [-- --quick] [decision|call|framework|power|scrub|provenance|oversight|ledger|telemetry|postgres|wake]`: all comparisons of one run, as ratios. Nothing is asserted.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { trace } from '@opentelemetry/api';
@@ -8,10 +8,13 @@ import { benchDecision } from './decision.ts';
 import { benchGuardedCall } from './guarded-call.ts';
 import { benchInFramework } from './in-framework.ts';
 import { benchLedger } from './ledger.ts';
+import { benchOversight } from './oversight.ts';
 import { benchPostgres } from './postgres.ts';
 import { benchPowerLoss } from './power-loss.ts';
+import { benchProvenance } from './provenance.ts';
 import { benchScrub } from './scrub.ts';
 import { benchTelemetry } from './telemetry.ts';
+import { benchWake } from './wake.ts';
 
 const sections = {
   decision: benchDecision,
@@ -19,9 +22,12 @@ const sections = {
   framework: benchInFramework,
   power: benchPowerLoss,
   scrub: benchScrub,
+  provenance: benchProvenance,
+  oversight: benchOversight,
   ledger: benchLedger,
   telemetry: benchTelemetry,
   postgres: benchPostgres,
+  wake: benchWake,
 };
 
 const quick = process.argv.includes('--quick');

@@ -223,6 +223,7 @@ describe('the demo finds', () => {
       deployments: { claimed: 0, resumed: 1, replayed: 1 },
       worker: [1, 0],
       withoutToken: 401,
+      console: 200,
     },
   };
   const withCall = (index: number, change: Partial<CallRow>): Partial<Summary> => ({
@@ -250,6 +251,7 @@ describe('the demo finds', () => {
     ['a worker that ran a call twice', withStory({ worker: [1, 1] })],
     ['a run that was not suspended', withStory({ suspended: false })],
     ['a service that serves anybody', withStory({ withoutToken: 200 })],
+    ['a console that does not answer', withStory({ console: 500 })],
   ])('%s', (_, change) => {
     expect(problemsOf({ ...good, ...change })).not.toEqual([]);
   });

@@ -49,6 +49,7 @@ describe('public names', () => {
         "ToolNotGovernable",
         "UnauthorizedToolCall",
         "ambientGate",
+        "approvalLoad",
         "approvalsHttp",
         "approverFile",
         "argumentsDigest",
@@ -124,15 +125,16 @@ describe('public names', () => {
   `));
   test('of the kit for drivers of a store', () =>
     expect(names(kit)).toMatchInlineSnapshot(`
-    [
-      "createChain",
-      "createOperations",
-      "createUndoLog",
-      "maxRows",
-      "memoryTables",
-      "newWriter",
-    ]
-  `));
+      [
+        "createChain",
+        "createOperations",
+        "createTopics",
+        "createUndoLog",
+        "maxRows",
+        "memoryTables",
+        "newWriter",
+      ]
+    `));
   test('of the PostgreSQL store', () =>
     expect(names(postgres)).toMatchInlineSnapshot(`
     [
@@ -234,13 +236,14 @@ describe('public names', () => {
   `));
   test('of the console', () =>
     expect(names(console)).toMatchInlineSnapshot(`
-    [
-      "approverToken",
-      "createConsole",
-      "oneTimeCode",
-      "serveConsole",
-    ]
-  `));
+      [
+        "approverToken",
+        "createConsole",
+        "oidcSignIn",
+        "oneTimeCode",
+        "serveConsole",
+      ]
+    `));
   test('of the LangChain adapter', () =>
     expect(names(langchain)).toMatchInlineSnapshot(`
     [
@@ -291,19 +294,21 @@ test('metric names, units and kinds', () =>
       .map(({ name, unit, kind }) => `${name} ${unit} ${kind}`)
       .toSorted(),
   ).toMatchInlineSnapshot(`
-      [
-        "countersign.approval.wait s histogram",
-        "countersign.calls.unknown {call} counter",
-        "countersign.decisions {decision} counter",
-        "countersign.denials {call} counter",
-        "countersign.gate.duration s histogram",
-        "countersign.lease.failures {lease} counter",
-        "countersign.outbox.backlog {record} gauge",
-        "countersign.outbox.delivered {record} counter",
-        "countersign.outbox.failures {delivery} counter",
-        "countersign.outbox.refused {record} counter",
-      ]
-    `));
+    [
+      "countersign.approval.opened {approval} counter",
+      "countersign.approval.vote s histogram",
+      "countersign.approval.wait s histogram",
+      "countersign.calls.unknown {call} counter",
+      "countersign.decisions {decision} counter",
+      "countersign.denials {call} counter",
+      "countersign.gate.duration s histogram",
+      "countersign.lease.failures {lease} counter",
+      "countersign.outbox.backlog {record} gauge",
+      "countersign.outbox.delivered {record} counter",
+      "countersign.outbox.failures {delivery} counter",
+      "countersign.outbox.refused {record} counter",
+    ]
+  `));
 
 test('every error class has its code, and is recognised across two copies of the module', async () => {
   const classes = Object.values(core).filter(

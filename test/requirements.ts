@@ -116,7 +116,7 @@ const list = {
   'CAP-12': {
     must: 'Argument values are traced to where they came from, and rules can require or distrust a source.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'CAP-13': {
     must: 'Rules can limit totals over a time window across processes, and sequences such as untrusted source then external sink.',
@@ -176,7 +176,7 @@ const list = {
     kind: 'beyond',
     status: 'partial',
     missing:
-      'look-alikes and the difference from the last approved call are in the console only; provenance is missing',
+      'look-alikes and the difference from the last approved call are in the console only, provenance is in terminal and CLI only',
   },
   'APR-10': {
     must: 'The outcome of every gate is recorded, also when it approved by itself.',
@@ -186,7 +186,7 @@ const list = {
   'APR-11': {
     must: 'The load that approvals put on people is measured, rubber-stamping included.',
     kind: 'beyond',
-    status: 'planned',
+    status: 'built',
   },
   'APR-12': {
     must: 'Pending requests are capped per run and user, and chat and mail show redacted summaries.',
@@ -344,8 +344,7 @@ const list = {
   'OPS-3': {
     must: 'A web console shows approvals, ledger and policy, by keyboard, in the dark and on a phone.',
     kind: 'beyond',
-    status: 'partial',
-    missing: 'approvals only; the ledger timeline, the policy matrix and the console command are missing',
+    status: 'built',
   },
   'OPS-4': {
     must: 'A fresh machine runs the main job and every test with one command each, without account or key.',

@@ -16,6 +16,7 @@ export function problemsOf(summary: Summary): readonly string[] {
   );
   expect(leases.issued === leases.revoked, `${leases.issued} leases were issued, ${leases.revoked} revoked`);
   expect(story.withoutToken === 401, `the service answered ${story.withoutToken} to a request without a token`);
+  expect(story.console === 200, `the console answered ${story.console}`);
   expect(story.deployments.claimed === 0, 'something was deployed before a person had decided');
   expect(story.deployments.replayed === story.deployments.resumed, 'the replay deployed once more');
   expect(story.worker[1] === 0, 'the worker ran a call twice');

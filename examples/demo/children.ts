@@ -25,8 +25,8 @@ export interface Finished {
 }
 
 export interface Children {
-  /** Starts a part that stays, and waits until it says that it is ready. */
-  serve(part: string, folder: string, args?: readonly string[]): Promise<Child>;
+  /** Starts a part that stays, and waits until it says that it is ready: its first report. */
+  serve(part: string, folder: string, onReport?: (report: Readonly<Record<string, unknown>>) => void): Promise<Child>;
   /** Starts a part and waits until it has ended. */
   run(
     part: string,
@@ -74,8 +74,9 @@ export function createChildren(cache: string): Children {
   };
 
   return {
-    async serve(part, folder, args = []) {
-      const child = startPart(part, folder, args);
+    async serve(part, folder, onReport = () => undefined) {
+      const child = startPart(part, folder, []);
+      child.on('message', (report) => onReport(report as Child['ready']));
       const errors = collect(child.stderr);
       const { promise, resolve, reject } = Promise.withResolvers<Child>();
       child.once('message', (ready) => resolve({ ready: ready as Child['ready'] }));

@@ -1,5 +1,5 @@
 /**
- * The demo: `npm start` with a person in the terminal, `npm start -- --scripted` without one.
+ * The demo: `npm start` with a person in the terminal or a browser, `npm start -- --scripted` without one.
  *
  * A model server, a service, an approvals service, an agent that is restarted in the middle, a worker and an approver,
  * each a process of its own on this machine. It asserts its own outcome: exit code 1 says what was wrong.
@@ -9,11 +9,12 @@ import { parseArgs } from 'node:util';
 import { problemsOf } from './check.ts';
 import { createChildren } from './children.ts';
 import { frameworkNames } from './frameworks/framework.ts';
-import { createPlace } from './place.ts';
+import { approver, createPlace, policyPath, tenant, type Place } from './place.ts';
 import { printReport, summarize } from './report.ts';
-import { tellStory } from './story.ts';
+import { tellStory, type Deciding } from './story.ts';
 
-const usage = `Usage: npm start                  a person answers the approvals in this terminal
+const usage = `Usage: npm start                  a person answers the approvals, in this terminal or in a browser
+       npm start -- --browser     in a browser only; needs no terminal
        npm start -- --scripted    a separate process answers them, with the approver's own token
 
   --framework <name>   ${frameworkNames.join(', ')} (default: ${frameworkNames[0]})
@@ -36,7 +37,7 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return 0;
   }
-  if (!options.scripted && !(process.stdin.isTTY && process.stderr.isTTY)) {
+  if (options.decides === 'terminal' && !(process.stdin.isTTY && process.stderr.isTTY)) {
     process.stderr.write(`There is no terminal here to ask a person, and nothing is approved without one.\n${usage}`);
     return 2;
   }
@@ -44,7 +45,7 @@ async function main(): Promise<number> {
 }
 
 interface Options {
-  readonly scripted: boolean;
+  readonly decides: Deciding;
   readonly keep: boolean;
   readonly help: boolean;
   readonly framework: string;
@@ -56,19 +57,22 @@ function optionsFrom(args: string[]): Options | string {
       args,
       options: {
         scripted: { type: 'boolean', default: false },
+        browser: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false, short: 'h' },
         framework: { type: 'string', default: 'ai-sdk' },
       },
     });
-    if (frameworkNames.includes(values.framework)) return values;
-    return `There is no framework "${values.framework}".`;
+    const { scripted, browser, framework, ...others } = values;
+    if (!frameworkNames.includes(framework)) return `There is no framework "${framework}".`;
+    if (scripted && browser) return 'Either a script decides or a person in a browser.';
+    return { ...others, framework, decides: scripted ? 'script' : browser ? 'browser' : 'terminal' };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
-async function run({ scripted, framework, keep }: Options): Promise<number> {
+async function run({ decides, framework, keep }: Options): Promise<number> {
   const place = createPlace();
   const children = createChildren(place.moduleCache);
   const cleanUp = async (): Promise<void> => {
@@ -79,15 +83,14 @@ async function run({ scripted, framework, keep }: Options): Promise<number> {
     process.once(signal, () => void cleanUp().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143)));
   }
   try {
-    const story = await tellStory({ place, children, scripted, framework });
+    const story = await tellStory({ place, children, decides, framework });
     const summary = await summarize(place, story);
     printReport(summary);
     const problems = problemsOf(summary);
     for (const problem of problems) process.stderr.write(`WRONG: ${problem}\n`);
     if (problems.length === 0) process.stdout.write('\nEverything happened as it must.\n');
     if (keep) {
-      const verify = `npm run countersign -- audit verify --store ${place.store}`;
-      process.stdout.write(`\nKept: ${place.folder}\nLook at it: ${verify}\n`);
+      process.stdout.write(`\nKept: ${place.folder}\nLook at it:\n${commandsFor(place).join('\n')}\n`);
     }
     return problems.length === 0 ? 0 : 1;
   } catch (error) {
@@ -96,4 +99,12 @@ async function run({ scripted, framework, keep }: Options): Promise<number> {
   } finally {
     await cleanUp();
   }
+}
+
+function commandsFor({ store, auditKey, voteKey }: Place): readonly string[] {
+  const keys = `--key-file ${auditKey} --vote-key ${voteKey} --policy ${policyPath}`;
+  return [
+    `npm run countersign -- audit verify --store ${store}`,
+    `npm run countersign -- console --store ${store} ${keys} --tenant ${tenant} --as ${approver}`,
+  ];
 }

@@ -1,14 +1,18 @@
 /**
  * The story of the demo, step by step. It starts processes and prints what they say; it decides nothing.
  */
+import type { ApprovalsReport } from './approvals.ts';
 import type { Children, Finished } from './children.ts';
 import { readJsonLines, type Place } from './place.ts';
 import type { ServiceEntry } from './service.ts';
 
+/** Who decides: a separate process, or a person, in a terminal (and a browser, whichever is first) or in a browser alone. */
+export type Deciding = 'script' | 'terminal' | 'browser';
+
 export interface StoryInput {
   readonly place: Place;
   readonly children: Children;
-  readonly scripted: boolean;
+  readonly decides: Deciding;
   readonly framework: string;
 }
 
@@ -24,17 +28,20 @@ export interface Story {
   readonly worker: readonly [number, number];
   /** Status of a request to the service without a token. */
   readonly withoutToken: number;
+  /** Status of the console's first page. */
+  readonly console: number;
 }
 
 export async function tellStory(input: StoryInput): Promise<Story> {
-  const { place, children, scripted, framework } = input;
+  const { place, children, decides, framework } = input;
   const realModel = (process.env['OPENAI_API_KEY'] ?? '') !== '';
   heading(
     `Countersign demo: ${framework}, ${realModel ? 'the real OpenAI API' : 'a scripted model'}, state in ${place.folder}`,
   );
+  const desk = createDesk();
   const [service, approvals, model] = await Promise.all([
     children.serve('service', place.folder),
-    children.serve('approvals', place.folder),
+    children.serve('approvals', place.folder, desk.onReport),
     realModel ? undefined : children.serve('model', place.folder),
   ]);
   const serviceUrl = String(service.ready['url']);
@@ -59,7 +66,7 @@ export async function tellStory(input: StoryInput): Promise<Story> {
   const claimed = await resume();
 
   heading('3. A person decides, with a token of their own, at the approvals service (another process, same store)');
-  await decide(input, String(approvals.ready['url']));
+  const consoleStatus = await decide(input, approvals.ready, desk);
 
   heading('4. A new agent process goes on where the first one ended');
   const resumed = await resume();
@@ -82,25 +89,76 @@ export async function tellStory(input: StoryInput): Promise<Story> {
   return {
     run: String(first['run']),
     scriptedModel: !realModel,
-    scriptedApprover: scripted,
+    scriptedApprover: decides === 'script',
     suspended: first['suspended'] === true,
     deployments: { claimed, resumed, replayed },
     worker: [firstLook, secondLook],
     withoutToken,
+    console: consoleStatus,
   };
 }
 
-async function decide(input: StoryInput, url: string): Promise<void> {
-  const { children, place, scripted } = input;
-  if (!scripted) {
-    const review = ['approvals', 'review', '--url', url, '--token-file', place.approverToken];
-    // Whoever decides nothing ends it normally; a command that broke is no answer.
-    succeeded(await children.command(review, 'terminal'), 'approvals review');
-    return;
+async function decide(
+  input: StoryInput,
+  { url = '', console: page = '' }: ApprovalsReport,
+  desk: Desk,
+): Promise<number> {
+  const { children, place, decides } = input;
+  const { status } = await fetch(page);
+  say('console', `answers ${status} at ${page}`);
+  if (decides === 'script') {
+    const { reports } = succeeded(await children.run('approver', place.folder, [url]), 'approver');
+    for (const report of reports)
+      say('approver', `approves ${String(report['approved'])} with \`countersign approvals approve\``);
+    return status;
   }
-  const { reports } = succeeded(await children.run('approver', place.folder, [url]), 'approver');
-  for (const report of reports)
-    say('approver', `approves ${String(report['approved'])} with \`countersign approvals approve\``);
+  desk.showCodes();
+  if (decides === 'browser') {
+    await desk.nothingWaits();
+    return status;
+  }
+  say('console', 'decide there, or here: whichever is first counts');
+  const review = ['approvals', 'review', '--url', url, '--token-file', place.approverToken];
+  // Whoever decides nothing ends it normally; a command that broke is no answer.
+  succeeded(await children.command(review, 'terminal'), 'approvals review');
+  return status;
+}
+
+/** What the approvals service reported, as the story needs it. */
+interface Desk {
+  readonly onReport: (report: ApprovalsReport) => void;
+  /** Shows the code that signs in, and every later one. */
+  showCodes(): void;
+  /** Resolves once nothing waits for a person. */
+  nothingWaits(): Promise<void>;
+}
+
+function createDesk(): Desk {
+  let code: string | undefined;
+  let waiting = 0;
+  let shown = false;
+  let done = (): void => undefined;
+  const show = (): void => void (shown && code !== undefined && say('console', `sign in with the code ${code}`));
+  return {
+    onReport(report) {
+      waiting = report.waiting ?? waiting;
+      if (report.code !== undefined) {
+        code = report.code;
+        show();
+      }
+      if (waiting === 0) done();
+    },
+    showCodes() {
+      shown = true;
+      show();
+    },
+    nothingWaits() {
+      return new Promise((resolve) => {
+        done = resolve;
+        if (waiting === 0) resolve();
+      });
+    },
+  };
 }
 
 async function runPart({ children, place }: StoryInput, part: string, args: readonly string[]): Promise<Finished> {

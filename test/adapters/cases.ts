@@ -26,8 +26,8 @@ export type Step =
       readonly user?: string;
       readonly forge?: Forgery;
     }
-  /** A worker runs what was approved. */
-  | { readonly do: 'work' }
+  /** A worker runs what was approved. `killed`: in a process that is killed (-9) while the body runs. */
+  | { readonly do: 'work'; readonly elsewhere?: boolean; readonly killed?: boolean }
   | { readonly do: 'wait'; readonly hours: number };
 
 export interface Expectation {

@@ -69,7 +69,8 @@ const document: PolicyDocument = {
   users: { alice: { include: ['basics'] }, bob: { include: ['basics'] } },
 };
 
-const run = 'conversation-1';
+/** The run of every case. */
+export const conversation = 'conversation-1';
 const approver = 'carol-token';
 
 /** Who answers at the approvals service: the only one who can sign votes. */
@@ -160,7 +161,7 @@ export async function openInstallation(
     timeouts: { authorizeMs: 300, settleMs: 5_000, approvalMs: 10_000 },
     now: () => Date.now() + ahead,
   });
-  const gate = countersign.gate({ tenant: 'acme', user: job.user, agent: 'support', run });
+  const gate = countersign.gate({ tenant: 'acme', user: job.user, agent: 'support', run: conversation });
   return { countersign, gate, close: () => countersign.close() };
 }
 

@@ -11,7 +11,7 @@ import { scriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
 import type { Case, Step } from './cases.ts';
 import { harnessOf } from './harnesses.ts';
 import type { Column, Framework, Job, Report } from './harness.ts';
-import { newInstallation, type NewInstallation, type Person } from './installation.ts';
+import { conversation, newInstallation, openInstallation, type NewInstallation, type Person } from './installation.ts';
 import { startMcpServer, type RunningMcpServer } from './mcp-server.ts';
 import { otherProcess, type OtherProcess } from './other-process.ts';
 import { canary, executionsIn, logOf } from './tools.ts';
@@ -36,9 +36,16 @@ export interface Bench {
   measure(theCase: Case, framework: Framework, column: Column): Promise<Seen>;
   /** What the ledger holds of each tool when the case was played behind the gate. */
   recorded(theCase: Case, framework: Framework): Promise<Readonly<Record<string, readonly string[]>>>;
+  /** What the inbox of the run says of each asynchronous call in the end, to a process that took no part. */
+  heard(theCase: Case, framework: Framework): Promise<Heard>;
   /** What the inventory says before anything runs, and how guarding the same tools ends. */
   inventory(framework: Framework, tools: Case['tools']): Promise<Listed>;
   close(): void;
+}
+
+export interface Heard extends Pick<Seen, 'executed' | 'answered' | 'text'> {
+  /** `<tool> <status, or the reason of a denial>`, oldest first. */
+  readonly inbox: readonly string[];
 }
 
 export interface Listed {
@@ -83,6 +90,12 @@ export async function openBench(): Promise<Bench> {
       withWorld({ theCase, framework, column: 'guarded' }, async (world) => {
         await world.play();
         return world.recorded();
+      }),
+    heard: (theCase, framework) =>
+      withWorld({ theCase, framework, column: 'guarded' }, async (world) => {
+        await world.play();
+        const { executed, answered, text } = await world.seen();
+        return { inbox: await world.inbox(), executed, answered, ...(text === undefined ? {} : { text }) };
       }),
     inventory: (framework, tools) =>
       withWorld(
@@ -138,10 +151,28 @@ class World {
       case 'resume':
         return this.#resume(step);
       case 'work':
-        return this.#keep(await this.#run(this.#job({ kind: 'work' })));
+        return step.killed === true ? this.#workAndDie() : this.#work(step);
       case 'wait':
         this.#ahead += step.hours * 3_600_000;
     }
+  }
+
+  async #work({ elsewhere }: Extract<Step, { do: 'work' }>): Promise<void> {
+    this.#keep(await this.#run(this.#job({ kind: 'work' }), elsewhere === true ? 1 : undefined));
+  }
+
+  async #workAndDie(): Promise<void> {
+    const [, worker] = this.#setting.processes;
+    const before = executionsIn(logOf(this.#setting)).length;
+    // Alone, so that its body waits for another one as long as it may.
+    const working = worker.run({ ...this.#job({ kind: 'work' }), overlapMs: patienceMs.other });
+    const died = working.then(
+      () => expectKilled(),
+      () => undefined,
+    );
+    while (executionsIn(logOf(this.#setting)).length === before) await sleep(20);
+    await worker.kill();
+    await died;
   }
 
   async #start(step: Extract<Step, { do: 'start' }>): Promise<void> {
@@ -243,6 +274,16 @@ class World {
     return { governed, ungoverned, guarding: error };
   }
 
+  async inbox(): Promise<readonly string[]> {
+    const { countersign, close } = await openInstallation(this.#job({ kind: 'work' }));
+    try {
+      const entries = await countersign.inbox({ tenant: 'acme', user: 'alice', run: conversation });
+      return entries.map(({ tool, outcome }) => `${tool} ${'reason' in outcome ? outcome.reason : outcome.status}`);
+    } finally {
+      await close();
+    }
+  }
+
   recorded(): Promise<Readonly<Record<string, readonly string[]>>> {
     return this.#installation.recorded();
   }
@@ -302,4 +343,8 @@ function answeredIn(model: ScriptedModel): string[] {
 function offeredIn(model: ScriptedModel): string[] {
   const tools = bodiesOf(model).flatMap((body) => body.tools ?? []);
   return [...new Set(tools.map(({ type }) => type ?? '').filter((type) => type !== 'function'))];
+}
+
+function expectKilled(): never {
+  throw new Error('the worker ended by itself before it was killed');
 }

@@ -7,6 +7,8 @@ const program = fileURLToPath(new URL('agent-process.ts', import.meta.url));
 
 export interface OtherProcess {
   run(job: Job): Promise<Report>;
+  /** Kills it (-9) as it is. The next job gets a new one. */
+  kill(): Promise<void>;
   close(): void;
 }
 
@@ -26,6 +28,14 @@ export function otherProcess(): OtherProcess {
         });
         running.send(job);
       });
+    },
+    async kill() {
+      const running = child;
+      child = undefined;
+      if (running === undefined) return;
+      const gone = new Promise((resolve) => running.once('exit', resolve));
+      running.kill('SIGKILL');
+      await gone;
     },
     close() {
       child?.disconnect();

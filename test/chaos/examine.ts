@@ -46,7 +46,8 @@ export async function examine(input: ChaosInput, direct: string, sources: Source
     const approvals = openApprovals(input, store, now);
     const channels = openChannels(input, approvals);
     const notifier = approvals.notifier({ channels, tenants: ['acme'], timeoutMs: noticeTimeoutMs * 5 });
-    for (let round = 0; round < 50 && (await store.entries('acme', 'notice')).length > 0; round += 1) await notifier.tick();
+    for (let round = 0; round < 50 && (await store.entries('acme', 'notice')).length > 0; round += 1)
+      await notifier.tick();
 
     const stored = await allApprovals(store);
     const reported = await reportedBy(countersign, input, stored, sources.count);

@@ -7,7 +7,11 @@ import type { Intent, WronglyAccepted } from './people.ts';
 
 export interface ChaosEvidence {
   readonly count: number;
-  readonly approvals: readonly { readonly stored: StoredApproval; readonly view: ApprovalView; readonly verified: boolean }[];
+  readonly approvals: readonly {
+    readonly stored: StoredApproval;
+    readonly view: ApprovalView;
+    readonly verified: boolean;
+  }[];
   readonly effects: readonly Effect[];
   readonly records: readonly OpenedRecord[];
   readonly verification: Verification;

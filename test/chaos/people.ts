@@ -114,7 +114,8 @@ export function createPeople(routes: Routes, seed: number): People {
     const text = JSON.stringify({ number, edited: true });
     for (let attempt = 0; attempt < maxTries; attempt += 1) {
       const status = await routes.edit({ approval, digest, person, arguments: text }).catch(() => 0);
-      if (status !== 0 && status !== 429 && status < 500) return routes.digestOf(approval, person).catch(() => undefined);
+      if (status !== 0 && status !== 429 && status < 500)
+        return routes.digestOf(approval, person).catch(() => undefined);
       await sleep(100);
     }
     return undefined;
@@ -138,7 +139,9 @@ function vote(approval: string, digest: string, person: string): Act {
 /** Codes come by mail to one person; a rejection in Slack is a form of its own. */
 function wayFor(person: Eligible, verdict: Act['verdict'], random: Random): Way {
   if (person === 'frank' && random.next() < 0.5) return 'mail';
-  return verdict === 'approve' ? random.pick(['api', 'console', 'hook', 'slack']) : random.pick(['api', 'console', 'hook']);
+  return verdict === 'approve'
+    ? random.pick(['api', 'console', 'hook', 'slack'])
+    : random.pick(['api', 'console', 'hook']);
 }
 
 function shuffled(random: Random): readonly [Eligible, Eligible, Eligible] {

@@ -26,7 +26,11 @@ export interface Routes extends Readonly<Record<Way, (act: Act) => Promise<numbe
 const patienceMs = 5_000;
 const requestMs = 4_000;
 
-export function createRoutes(input: Pick<ChaosInput, 'ports' | 'webhook'>, mail: MailServer, slack: SlackServer): Routes {
+export function createRoutes(
+  input: Pick<ChaosInput, 'ports' | 'webhook'>,
+  mail: MailServer,
+  slack: SlackServer,
+): Routes {
   const api = `http://127.0.0.1:${input.ports.api}`;
   const hooks = `http://127.0.0.1:${input.ports.hooks}`;
   const consoleUrl = `http://127.0.0.1:${input.ports.console}`;
@@ -93,7 +97,9 @@ export function createRoutes(input: Pick<ChaosInput, 'ports' | 'webhook'>, mail:
     async digestOf(approval, person) {
       const headers = { authorization: `Bearer ${person}` };
       for (;;) {
-        const response = await fetch(`${api}/approvals/${approval}`, { headers, signal: signal() }).catch(() => undefined);
+        const response = await fetch(`${api}/approvals/${approval}`, { headers, signal: signal() }).catch(
+          () => undefined,
+        );
         if (response?.ok === true) return ((await response.json()) as { digest: string }).digest;
         await sleep(100);
       }
@@ -114,7 +120,10 @@ async function statusOf(response: Response): Promise<number> {
 async function statusOfSlack(slack: SlackServer, pressed: Promise<Response>, user: string): Promise<number> {
   const told = slack.ephemeral().length;
   const status = await statusOf(await pressed);
-  const refused = slack.ephemeral().slice(told).some(({ to }) => to === user);
+  const refused = slack
+    .ephemeral()
+    .slice(told)
+    .some(({ to }) => to === user);
   return status === 200 ? (refused ? 409 : 202) : status;
 }
 

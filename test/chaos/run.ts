@@ -39,7 +39,12 @@ export interface ChaosResult extends Examination {
   readonly decidedOn: number;
 }
 
-export async function runChaos({ store, approvals: count, seed, patienceMs = 180_000 }: ChaosRun): Promise<ChaosResult> {
+export async function runChaos({
+  store,
+  approvals: count,
+  seed,
+  patienceMs = 180_000,
+}: ChaosRun): Promise<ChaosResult> {
   const begun = performance.now();
   const random = createRandom(seed);
   const directory = mkdtempSync(join(tmpdir(), 'countersign-chaos-'));
@@ -182,7 +187,7 @@ const longestMs = 20_000;
 /** Until nothing runs any more: what was approved last is still to be run. */
 async function settled(world: { readonly effects: readonly unknown[] }): Promise<void> {
   const until = performance.now() + longestMs;
-  for (let before = -1; before !== world.effects.length && performance.now() < until; ) {
+  for (let before = -1; before !== world.effects.length && performance.now() < until;) {
     before = world.effects.length;
     await new Promise((resolve) => setTimeout(resolve, quietMs));
   }

@@ -22,6 +22,7 @@ import { isGuarded, markGuarded } from './guarded-state.ts';
 import { placeOfCall } from './place-of-call.ts';
 import { identifyTool } from './tool-identity.ts';
 import { kindOf, type AnyTool } from './tool-kind.ts';
+import { userWords } from './user-words.ts';
 import { validateEdited } from './validate-edited.ts';
 
 /** What a gate resolver may look at: the server's own values, never messages or arguments. */
@@ -36,6 +37,7 @@ export interface GuardSettings {
   readonly source: GateSource<ToolContext>;
   readonly streaming: ReadonlySet<string>;
   readonly wait: boolean;
+  readonly trustUserMessages: boolean;
 }
 
 /** The options that `execute` and `needsApproval` have in common. */
@@ -148,8 +150,9 @@ async function requireGate(site: Site, options: CallOptions): Promise<Gate> {
   return gate;
 }
 
-function callOf({ identity }: Site, input: unknown, { toolCallId, messages }: CallOptions): ToolCall {
-  return { tool: identity(), callId: toolCallId, arguments: input, ...placeOfCall(toolCallId, messages) };
+function callOf(site: Site, input: unknown, { toolCallId, messages }: CallOptions): ToolCall {
+  const call = { tool: site.identity(), callId: toolCallId, arguments: input, ...placeOfCall(toolCallId, messages) };
+  return site.trustUserMessages ? { ...call, observed: () => ({ user: userWords(messages) }) } : call;
 }
 
 function executeOptions({ wait, tool }: Site, { abortSignal }: CallOptions): ExecuteOptions<unknown> {

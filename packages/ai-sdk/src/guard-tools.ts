@@ -28,6 +28,12 @@ export interface GuardToolsOptions<Name extends string = string> {
    * the SDK has no pause. Default false.
    */
   readonly wait?: boolean;
+  /**
+   * The user messages that the SDK hands to a tool are this user's own words: nothing retrieved, summarised or
+   * written by a model is ever put into them. They then count where a rule or an approver asks where a value came from.
+   * Default false: only what the gate's `heard` says counts. Inside guarded calls and for delegates it always is so.
+   */
+  readonly trustUserMessages?: boolean;
 }
 
 /**
@@ -46,7 +52,12 @@ export function guardTools<Tools extends ToolSet>(
   source: GateSource<ToolContext>,
   options: GuardToolsOptions<keyof NoInfer<Tools> & string> = {},
 ): Tools {
-  const settings: GuardSettings = { source, streaming: new Set(options.streaming), wait: options.wait === true };
+  const settings: GuardSettings = {
+    source,
+    streaming: new Set(options.streaming),
+    wait: options.wait === true,
+    trustUserMessages: options.trustUserMessages === true,
+  };
   const allowed: Readonly<Record<'provider' | 'client', readonly string[]>> = {
     provider: options.allowProviderExecuted ?? [],
     client: options.allowClientSide ?? [],

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { approveCommand } from './commands/approvals-approve.ts';
 import { editCommand } from './commands/approvals-edit.ts';
 import { listCommand } from './commands/approvals-list.ts';
+import { loadCommand } from './commands/approvals-load.ts';
 import { rejectCommand } from './commands/approvals-reject.ts';
 import { reviewCommand } from './commands/approvals-review.ts';
 import { showCommand } from './commands/approvals-show.ts';
@@ -41,7 +42,7 @@ export function createProgram(): Command {
       writeErr: (text) => process.stderr.write(printable(text)),
     });
   const groups = {
-    approvals: [listCommand, showCommand, editCommand, approveCommand, rejectCommand, reviewCommand],
+    approvals: [listCommand, showCommand, editCommand, approveCommand, rejectCommand, reviewCommand, loadCommand],
     audit: [
       ...[queryCommand, statsCommand, exportCommand],
       ...[keyCommand, sealCommand, verifyCommand, headsCommand, proveCommand, verifyProofCommand],

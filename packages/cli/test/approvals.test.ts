@@ -23,6 +23,16 @@ const stateOf = async (id: string): Promise<string> => {
 };
 
 describe('approvals', () => {
+  verifies(['APR-9', 'OPS-2'], 'are shown with where each argument came from', async () => {
+    const id = await world.request();
+    const shown = await countersign(['approvals', 'show', id, ...world.asCarol]);
+    expect(shown.stdout).toContain('  came from  NOT TRUSTED the model: "/version"\n');
+    const json = await countersign(['approvals', 'show', id, ...world.asCarol, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      provenance: [{ pointer: '/version', origin: 'model', trusted: false }],
+    });
+  });
+
   verifies(['OPS-2', 'APR-6'], 'are listed, shown, approved with the digest that was shown, and final', async () => {
     const id = await world.request();
     const listed = await countersign(['approvals', 'list', ...world.asCarol]);
@@ -37,6 +47,19 @@ describe('approvals', () => {
     expect(await countersign(['approvals', 'reject', id, ...world.asCarol])).toMatchObject({ code: 4 });
     expect((await countersign(['approvals', 'show', id, ...world.asCarol])).stdout).toContain('approved by carol');
     expect((await countersign(['approvals', 'list', '--state', 'approved', ...world.asCarol])).stdout).toContain(id);
+  });
+
+  verifies('OPS-2', 'are listed as far as asked, and what is left out is said', async () => {
+    for (const version of ['a', 'b']) await world.request({ version });
+    const list = (...more: string[]) => countersign(['approvals', 'list', ...world.asCarol, ...more]);
+    expect((await list('--limit', '1')).stdout).toMatch(/there are more than these 1: see --limit\n$/);
+    expect((await list()).stdout).not.toContain('there are more');
+    const { stdout } = await list('--limit', '1', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ approvals: [{ tool: 'deploy' }], more: true });
+    expect((await list('--run', 'run-1')).stdout).toContain('deploy');
+    expect(await list('--run', 'run-2')).toMatchObject({ code: 0, stdout: 'no pending approvals\n' });
+    for (const limit of ['0', '-1', '1e3', '10001', ''])
+      expect(await list('--limit', limit)).toMatchObject({ code: 2 });
   });
 
   verifies(['APR-7', 'OPS-2'], 'are edited: new arguments, a new digest, and nothing approved', async () => {
@@ -76,7 +99,20 @@ describe('approvals', () => {
           'id',
           'mode',
         ],
-        ...['policyVersion', 'requester', 'risk', 'rule', 'run', 'slot', 'source', 'state', 'tenant', 'tool', 'votes'],
+        ...[
+          'policyVersion',
+          'provenance',
+          'requester',
+          'risk',
+          'rule',
+          'run',
+          'slot',
+          'source',
+          'state',
+          'tenant',
+          'tool',
+          'votes',
+        ],
       ].toSorted(),
     );
     const rejected = await countersign([
@@ -280,6 +316,48 @@ describe('a service that is not well', () => {
     const ran = await countersign(['approvals', 'list', '--url', world.url, '--token-file', world.path('odd.token')]);
     expect(ran).toMatchObject({ code: 4, stdout: '' });
     expect(ran.stderr).not.toContain('Evil');
+  });
+});
+
+describe('approvals load', () => {
+  verifies(['APR-11', 'OPS-2'], 'says from the store what approvals ask of people, as text and as JSON', async () => {
+    const own = await createWorld();
+    try {
+      const ids = [await own.request(), await own.request(), await own.request()];
+      const asCarol = ['--url', own.url, '--token-file', own.tokenFiles.carol];
+      await countersign(['approvals', 'reject', ids[0] ?? '', ...asCarol]);
+      const args = ['approvals', 'load', '--store', own.store, '--key-file', own.keyFile, '--tenant', 'acme'];
+      const { stdout, code } = await countersign([...args, '--window', '24h', '--json']);
+      expect(code).toBe(0);
+      const [tool] = (JSON.parse(stdout) as { tools: unknown[] }).tools;
+      expect(JSON.parse(stdout)).toMatchObject({
+        ...{ tenant: 'acme', requests: 3, approved: 0, rejected: 1, pending: 2, perHour: 3 / 24, votes: 1 },
+        ...{ approvers: [{ approver: 'carol', votes: 1, approvals: 0 }], complete: true, unreadEdits: 0 },
+      });
+      expect(tool).toMatchObject({ tool: 'deploy', source: 'local', requests: 3, rejected: 1, pending: 2 });
+      const shown = await countersign(args);
+      expect(shown).toMatchObject({ code: 0, stderr: '' });
+      expect(shown.stdout).toContain('3 requests, 0.02 an hour');
+      expect(shown.stdout).toContain('0 approved, 1 rejected, 0 expired');
+      expect(shown.stdout).toMatch(/carol +1 +0 %/);
+      const past = await countersign([...args, '--until', '2020-01-01']);
+      expect(past.stdout).toContain('0 requests, 0.00 an hour');
+      expect(past.stdout).toContain('approve rate -');
+      const other = [...args.slice(0, -1), 'globex', '--json'];
+      expect(JSON.parse((await countersign(other)).stdout)).toMatchObject({ requests: 0, approvers: [] });
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('a window that is none, and a key of another store, are refused', async () => {
+    const args = ['approvals', 'load', '--store', world.store, '--tenant', 'acme'];
+    for (const window of ['0h', '-1h', '1', 'h', '367d', '1e3h', '99999999d']) {
+      const ran = await countersign([...args, '--key-file', world.keyFile, '--window', window]);
+      expect({ window, ...ran }).toMatchObject({ window, code: 2, stdout: '' });
+    }
+    const ran = await countersign([...args, '--key-file', world.path('votes.key')]);
+    expect([ran.code === 0, ran.stdout]).toEqual([false, '']);
   });
 });
 

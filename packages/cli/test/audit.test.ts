@@ -213,7 +213,8 @@ verifies(
   'policy show prints risk and approvals of each tool, with every default filled in',
   async () => {
     const approval = 'approval: { groups: [on-call], quorum: 2, escalate: [{ after: 5m, groups: [directors] }] }';
-    const tools = `read: { capability: a:b, risk: low }, pay: { capability: a:c }, ship: { capability: a:d, risk: medium, ${approval} }`;
+    const provenance = 'provenance: [{ at: /to, require: user }, { at: /sum, require: trusted, otherwise: high }]';
+    const tools = `read: { capability: a:b, risk: low, trusted: true }, pay: { capability: a:c, ${provenance} }, ship: { capability: a:d, risk: medium, ${approval} }`;
     const text = `countersign: 1\nname: x\nversion: "1"\ntenants: [acme]\ntools: { ${tools} }\nagents: {}\nusers: {}\n`;
     writeFileSync(world.path('shown.yaml'), text);
     const { code, stdout } = await countersign(['policy', 'show', world.path('shown.yaml')]);
@@ -224,8 +225,8 @@ verifies(
         .slice(3, 6)
         .map((line) => line.trim().split(/ {2,}/)),
     ).toEqual([
-      ['pay', 'a:c', 'high', '15 min', 'any approver'],
-      ['read', 'a:b', 'low'],
+      ['pay', 'a:c', 'high', '15 min', 'any approver', '/to user, else deny; /sum trusted, else high'],
+      ['read', 'a:b', 'low', 'its results are trusted'],
       ['ship', 'a:d', 'medium', '15 min', '2 people, each one of on-call; after 5 min also directors'],
     ]);
     const json = await countersign(['policy', 'show', world.path('shown.yaml'), '--json']);

@@ -130,6 +130,27 @@ verifies(['OPS-2', 'APR-7'], 'takes the approver’s token, and edits under the 
   expect([await stateOf(id), await console.end('SIGINT')]).toEqual(['rejected', [0, null]]);
 });
 
+verifies(['OPS-2', 'OPS-3'], 'shows the policy that it is given, and the ledger to its readers', async () => {
+  const id = await world.request();
+  const file = ['--sign-in', 'token', '--approvers', world.path('approvers.json')];
+  const open = await start([...file, '--policy', world.path('policy.json')]);
+  const person = await signIn(open, readFileSync(world.tokenFiles.carol, 'utf8'));
+  const policy = await (await person.get('/policy')).text();
+  // The agents of the policy, and the approvers of the file that are of this tenant.
+  expect(['support', 'deploy:staging:create', 'carol'].filter((name) => !policy.includes(name))).toEqual([]);
+  expect(policy).not.toContain('gus');
+  expect(await (await person.get('/runs/run-1')).text()).toContain(`/approvals/${id}`);
+  expect((await person.get('/load')).status).toBe(200);
+  await open.end('SIGTERM');
+  const closed = await start([...file, '--ledger-group', 'auditors', 'security']);
+  const other = await signIn(closed, readFileSync(world.tokenFiles.carol, 'utf8'));
+  const answers = ['/policy', '/runs/run-1', '/load', `/approvals/${id}`].map(
+    async (path) => (await other.get(path)).status,
+  );
+  expect(await Promise.all(answers)).toEqual([404, 403, 403, 200]);
+  await closed.end('SIGTERM');
+});
+
 verifies(
   ['OPS-2', 'APR-6'],
   'sends people to an OpenID provider; who is taken out of the file is out at once',

@@ -2,11 +2,12 @@
  * One request in full, and the forms to decide on it.
  * @module
  */
-import { describeRule, type ApprovalView } from '@countersign/core';
-import { argumentsView, deceptionWarning, differenceView, editableJson } from './arguments-view.ts';
-import { chainOf, describeEnd, missingVotes, whyNot } from './describe.ts';
+import type { ApprovalView } from '@countersign/core';
+import { argumentsView, deceptionWarning, differenceView, editableJson, originsView } from './arguments-view.ts';
+import { describeEnd, whyNot } from './describe.ts';
 import { html, type Html } from './html.ts';
-import { riskBadge, shown, stateBadge, timeOf, tokenField } from './layout.ts';
+import { exactTime, riskBadge, shown, stateBadge, timeOf, tokenField } from './layout.ts';
+import { chainView, rulePart } from './rule-part.ts';
 import type { Session } from './sessions.ts';
 
 export interface ApprovalPage {
@@ -16,6 +17,8 @@ export interface ApprovalPage {
   /** The newest earlier call of the same tool by the same agent that was approved. */
   readonly previous: ApprovalView | undefined;
   readonly now: number;
+  /** Whether this person may open the run. */
+  readonly readsLedger: boolean;
   /** Why what was just tried did not happen. */
   readonly problem?: string | undefined;
   /** What was typed when it did not happen, so that nobody types it again. */
@@ -25,32 +28,49 @@ export interface ApprovalPage {
 export function approvalPage(page: ApprovalPage): Html {
   const { base, approval, now, session, problem } = page;
   const refusal = whyNot(approval, session.approver, now);
-  return html`${session.only === undefined && html`<p><a href="${base}/">← Inbox</a></p>`}
+  const { createdAt, expiresAt, state } = approval;
+  return html`${session.only === undefined && html`<p class="back"><a href="${base}/">← Inbox</a></p>`}
     <h1>${shown(approval.tool)}</h1>
     <p class="badges">${riskBadge(approval)} ${stateBadge(approval)}</p>
+    ${chainView(approval)}
+    <p class="lead">
+      Asked ${timeOf(createdAt, now)}${state === 'pending' && html`, expires ${timeOf(expiresAt, now)}`}. The agent
+      ${approval.mode === 'blocking' ? 'waits for the decision' : 'goes on; the call runs later if approved'}.
+    </p>
     ${problem !== undefined && html`<p class="problem" role="alert"><b>Not done.</b> ${shown(problem)}</p>`}
     ${deceptionWarning(approval.arguments)}
-    <section aria-labelledby="what-runs">
-      <h2 id="what-runs">What would run</h2>
-      ${argumentsView(approval.arguments)} ${editedBy(approval)} ${sincePrevious(page)}
-    </section>
-    <section aria-labelledby="decision">
-      <h2 id="decision">Decision</h2>
-      ${refusal === undefined ? forms(page) : html`<p class="lead">${shown(refusal)}</p>`} ${votesOf(approval, now)}
-    </section>
+    <div class="columns">
+      <section aria-labelledby="what-runs">
+        <h2 id="what-runs">What would run</h2>
+        ${argumentsOf(approval)} ${editedBy(approval)} ${sincePrevious(page)}
+      </section>
+      <div>
+        <section aria-labelledby="decision">
+          <h2 id="decision">Decision</h2>
+          ${refusal === undefined ? forms(page) : html`<p class="lead">${shown(refusal)}</p>`}
+        </section>
+        ${rulePart({ approval, approver: session.approver, now })}
+      </div>
+    </div>
     <section aria-labelledby="request">
       <h2 id="request">Request</h2>
-      ${factsOf(approval, now)}
+      ${factsOf(page)}
     </section>`;
+}
+
+function argumentsOf({ arguments: text, provenance }: ApprovalView): Html {
+  if (provenance !== undefined) return originsView(text, provenance);
+  return html`${argumentsView(text)}
+    <p class="note">Where these values came from is not known.</p>`;
 }
 
 function editedBy({ originalArguments, arguments: text }: ApprovalView): Html | undefined {
   if (originalArguments === undefined) return undefined;
   return html`<h3>An approver changed what the model had sent</h3>
     ${differenceView(originalArguments, text) ?? html`<p class="note">To the same arguments.</p>`}
-    <details>
+    <details id="original">
       <summary>What the model had sent</summary>
-      ${argumentsView(originalArguments)}
+      ${argumentsView(originalArguments, 'What the model had sent')}
     </details>`;
 }
 
@@ -72,8 +92,7 @@ function forms({ base, session, approval, typed }: ApprovalPage): Html {
   const { id, digest, rule } = approval;
   const hidden = html`${tokenField(session)}<input type="hidden" name="digest" value="${digest}" />`;
   const written = typed?.arguments;
-  return html`${rule.quorum > 1 && html`<p>${missingVotes(approval)}</p>`}
-    <form class="decide" method="post" action="${base}/approvals/${id}/decision">
+  return html`<form class="decide" method="post" action="${base}/approvals/${id}/decision">
       ${hidden}
       <label for="reason">Reason ${rule.reasonRequired ? '(required)' : '(optional, kept in the ledger)'}</label>
       <textarea id="reason" name="reason" rows="2" maxlength="1000" ${rule.reasonRequired ? html`required` : ''}>
@@ -99,34 +118,22 @@ ${written ?? editableJson(approval.arguments)}</textarea>
     }`;
 }
 
-function votesOf({ votes }: ApprovalView, now: number): Html | undefined {
-  if (votes.length === 0) return undefined;
-  return html`<h3>Votes</h3>
-    <ul class="votes">
-      ${votes.map(
-        ({ approver, verdict, time, reason }) =>
-          html`<li>
-            <b>${shown(approver)}</b> voted to ${verdict},
-            ${timeOf(time, now)}${reason !== undefined && html`: ${shown(reason)}`}
-          </li>`,
-      )}
-    </ul>`;
-}
-
-function factsOf(approval: ApprovalView, now: number): Html {
-  const { source, capability, requester, run, slot, mode, policyVersion, digest, id, createdAt, expiresAt } = approval;
+function factsOf({ approval, base, now, readsLedger }: ApprovalPage): Html {
+  const { source, capability, run, slot, policyVersion, digest, id, createdAt, expiresAt } = approval;
   const rows: readonly (readonly [string, Html | string])[] = [
     ['State', shown(describeEnd(approval, now))],
-    ['For user', shown(requester)],
-    ['Agent', shown(chainOf(approval))],
-    ['Tool source', shown(source)],
     ['Capability', shown(capability)],
-    ['Decides', shown(describeRule(approval.rule))],
-    ['Asked', timeOf(createdAt, now)],
-    ['Expires', timeOf(expiresAt, now)],
-    ['The agent', mode === 'blocking' ? 'waits for the decision' : 'goes on; the call runs later if approved'],
-    ['Run', shown(`${run} ${slot}`)],
-    ['Policy', shown(policyVersion)],
+    ['Tool source', shown(source)],
+    ['Asked', exactTime(createdAt)],
+    ['Expires', exactTime(expiresAt)],
+    [
+      'Run',
+      readsLedger
+        ? html`<a href="${base}/runs/${run}?request=${id}">${shown(run)}</a>: what the ledger holds of it`
+        : shown(run),
+    ],
+    ['Place in the run', html`<code>${slot}</code>`],
+    ['Policy', html`<code>${policyVersion}</code>`],
     ['Digest', html`<code>${digest}</code>`],
     ['Approval', html`<code>${id}</code>`],
   ];

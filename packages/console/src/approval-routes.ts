@@ -3,18 +3,19 @@
  * @module
  */
 import type { ApprovalView, ApproverSession } from '@countersign/core';
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { approvalPage, type ApprovalPage } from './approval-page.ts';
 import { sessionIdOf } from './cookies.ts';
-import { layout, type Page } from './layout.ts';
+import { isApproved } from './describe.ts';
 import { historyPage, inboxPage } from './list-pages.ts';
 import { formOf, type ConsoleEnvironment, type Parts } from './parts.ts';
 import { Problem, problemOf } from './problem.ts';
-
-type Asked = Context<ConsoleEnvironment>;
+import { render, type Asked } from './render.ts';
 
 const inboxLength = 200;
+const missedLength = 20;
+const missedMs = 24 * 3_600_000;
 const historyLength = 25;
 const maxHistoryLooks = 20;
 const maxCompared = 200;
@@ -44,22 +45,20 @@ export function approvalRoutes(app: Hono<ConsoleEnvironment>, parts: Parts): voi
   });
 }
 
-function render(
-  context: Asked,
-  { base }: Parts,
-  page: Omit<Page, 'base' | 'session' | 'live'>,
-  status: 200 | 409 = 200,
-) {
-  const { session } = context.var;
-  return context.html(layout({ ...page, base, session, live: true }), status);
-}
-
 async function inbox(context: Asked, parts: Parts) {
-  const found = await context.var.approvals.list({ state: 'pending', limit: inboxLength + 1 });
+  const { approvals: session } = context.var;
+  const found = await session.list({ state: 'pending', limit: inboxLength + 1 });
+  const ended = await session.list({ state: 'expired', limit: missedLength, newestFirst: true });
+  const now = parts.now();
   const approvals = found.slice(0, inboxLength).filter(({ state }) => state === 'pending');
+  // Also those whose time has come and that nobody has marked yet.
+  const missed = [...found, ...ended]
+    .filter((each) => each.state === 'expired' && each.expiresAt > now - missedMs && !isApproved(each))
+    .toSorted((left, right) => right.expiresAt - left.expiresAt)
+    .slice(0, missedLength);
   const { approver } = context.var.session;
   const more = found.length > inboxLength;
-  const main = inboxPage({ base: parts.base, approver, approvals, now: parts.now(), more });
+  const main = inboxPage({ base: parts.base, approver, approvals, missed, now, more });
   return render(context, parts, { title: 'Inbox', current: 'inbox', main });
 }
 
@@ -122,8 +121,12 @@ async function show(
   tried: Pick<ApprovalPage, 'problem' | 'typed'> = {},
 ) {
   const previous = await approvedBefore(context.var.approvals, approval);
-  const { session } = context.var;
-  const main = approvalPage({ base: parts.base, session, approval, previous, now: parts.now(), ...tried });
+  const { session, approvals } = context.var;
+  const { readsLedger } = approvals;
+  const main = approvalPage({
+    ...{ base: parts.base, session, approval, previous, now: parts.now(), readsLedger },
+    ...tried,
+  });
   return render(context, parts, { title: `${approval.tool}: ${approval.state}`, main }, status);
 }
 

@@ -2,23 +2,67 @@
  * Arguments as an approver reads them: over several lines, deceptive characters marked, differences shown.
  * @module
  */
-import { visible } from '@countersign/core';
+import { visible, type ApprovalView } from '@countersign/core';
 import { diffArrays } from 'diff';
 import { countDeceptive } from './deceptive-text.ts';
 import { html, type Html } from './html.ts';
 import { shown } from './layout.ts';
-import { prettyJson } from './pretty-json.ts';
+import { jsonLines, prettyJson } from './pretty-json.ts';
 
 /** Lines that differ at most; beyond it a difference is neither readable nor cheap to find. */
 const maxDifference = 2_000;
 
-export function argumentsView(canonical: string): Html {
+export function argumentsView(canonical: string, label = 'Arguments'): Html {
   return html`<pre
     class="arguments"
     tabindex="0"
     role="region"
-    aria-label="Arguments"
+    aria-label="${label}"
   ><code>${shown(prettyJson(canonical))}</code></pre>`;
+}
+
+type Origin = NonNullable<ApprovalView['provenance']>[number];
+
+/** The same, with a mark beside each value that says where it came from. What is not known is said to be unknown. */
+export function originsView(canonical: string, origins: readonly Origin[]): Html {
+  const byPointer = new Map(origins.map((origin) => [origin.pointer, origin]));
+  return html`<pre
+      class="arguments"
+      tabindex="0"
+      role="region"
+      aria-label="Arguments, and where each value came from"
+    ><code>${jsonLines(canonical).map(
+      ({ text, pointer }) =>
+        html`<span class="line"
+          >${shown(text)}${pointer !== undefined && originMark(byPointer.get(pointer))}${'\n'}</span
+        >`,
+    )}</code></pre>
+    <p class="note">
+      Where each value came from, by what this server saw. A value that only the model knows of may be made up, or come
+      from a text that somebody planted.
+    </p>`;
+}
+
+function originMark(origin: Origin | undefined): Html {
+  const look = origin?.trusted === true ? 'low' : origin?.origin === 'tool' ? 'high' : 'medium';
+  return html` <span class="origin look-${look}">${originWords(origin)}</span>`;
+}
+
+function originWords(origin: Origin | undefined): Html | string {
+  switch (origin?.origin) {
+    case 'user':
+      return 'from the user';
+    case 'tool':
+      return html`from tool ${shown(origin.tool ?? 'unknown')}, ${origin.trusted ? 'trusted' : 'not trusted'}`;
+    case 'system':
+      return 'from the instructions';
+    case 'approver':
+      return 'from an approver';
+    case 'model':
+      return 'from the model';
+    default:
+      return 'unknown origin';
+  }
 }
 
 /** What to look out for, or nothing. */

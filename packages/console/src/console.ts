@@ -3,7 +3,7 @@
  * decide, on what, and whether it is too late is the service's answer, and only a POST from its own pages asks it.
  * @module
  */
-import { ConfigurationError, type Approvals } from '@countersign/core';
+import { ConfigurationError, type Approvals, type Policy } from '@countersign/core';
 import { createRateLimit, type RateLimit } from '@countersign/core/channel';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -13,6 +13,7 @@ import { entryRoutes } from './entry-routes.ts';
 import { guard } from './guard.ts';
 import { layout } from './layout.ts';
 import { isLoopback } from './loopback.ts';
+import { oversightRoutes } from './oversight-routes.ts';
 import { problemPage } from './plain-pages.ts';
 import { problemOf } from './problem.ts';
 import { requireSession, type ConsoleEnvironment, type Parts } from './parts.ts';
@@ -27,6 +28,8 @@ export interface ConsoleOptions {
   readonly service: Pick<Approvals, 'as'> & Partial<Pick<Approvals, 'recordRefused'>>;
   /** How people sign in; several are offered side by side. */
   readonly signIn: SignIn | readonly SignIn[];
+  /** What the policy page shows, each to people of its own tenants. Default: no such page. */
+  readonly policy?: Policy | readonly Policy[];
   /**
    * Where browsers reach the console, with its path: `https://ops.example/approvals`. https, or http on this machine.
    * A proxy in front must pass `Host` and `Origin` on as they came.
@@ -63,10 +66,12 @@ export function createConsole(options: ConsoleOptions): Console {
   const ways = waysOf(options.signIn);
   const url = readUrl(options.url, ways.loopbackOnly);
   const base = url.pathname.replace(/\/+$/, '');
+  const policies = [options.policy ?? []].flat();
   const sessions = createSessions({ ...defaultLimits, ...options.sessions }, now);
   const departures = createDepartures(now);
   const limit = limitOf(options);
-  const parts: Parts = { service, ways, url, base, sessions, departures, limit, now, watch: createWatch(service) };
+  const watch = createWatch(service);
+  const parts: Parts = { service, ways, url, base, sessions, departures, limit, now, watch, policies };
 
   // The inbox is at the url with and without a slash at its end.
   const root = new Hono<ConsoleEnvironment>({ strict: false });
@@ -93,6 +98,7 @@ export function createConsole(options: ConsoleOptions): Console {
   entryRoutes(app, parts);
   app.use('*', requireSession(parts));
   approvalRoutes(app, parts);
+  oversightRoutes(app, parts);
   return { url: url.href, fetch: async (request) => root.fetch(request) };
 }
 

@@ -9,14 +9,24 @@ export function whyNot(approval: ApprovalView, approver: Approver, now: number):
   const { rule, votes, requester, state, createdAt, digest } = approval;
   if (digest === '') return 'It cannot be shown in full, so it cannot be decided.';
   if (state !== 'pending') return describeEnd(approval, now);
-  if (requester === approver.id) return 'You asked for this call yourself: somebody else has to decide.';
-  const mine = votes.find((vote) => vote.approver === approver.id);
+  if (isSame(requester, approver)) return 'You asked for this call yourself: somebody else has to decide.';
+  const mine = votes.find((vote) => isSame(vote.approver, approver));
   if (mine !== undefined) return `You have voted to ${mine.verdict} it. ${missingVotes(approval)}`;
   if (!isEligible(rule, approver.groups ?? [], now - createdAt)) {
-    return `You are in none of the groups that may decide now (${rule.groups.join(', ')}).`;
+    return `You are in none of the groups that may decide now (${groupsNow(approval, now).join(', ')}).`;
   }
   if (!isWithinHours(rule.hours, now)) return `Decisions are taken ${describeHours(rule.hours)} only.`;
   return undefined;
+}
+
+/** Directories that sign people in commonly ignore the case of their letters. */
+export function isSame(id: string, { id: own }: Approver): boolean {
+  return id.toLowerCase() === own.toLowerCase();
+}
+
+/** Whether as many agreed as the rule wants, whatever became of it. */
+export function isApproved({ rule, votes }: ApprovalView): boolean {
+  return votes.filter(({ verdict }) => verdict === 'approve').length >= rule.quorum;
 }
 
 export function missingVotes({ rule, votes }: ApprovalView): string {
@@ -45,8 +55,19 @@ export function describeEnd({ state, votes, expiresAt, consumed }: ApprovalView,
   }
 }
 
-function describeHours(hours: WorkingHours | undefined): string {
-  return hours === undefined ? 'at any time' : `${hours.days.join(', ')} ${hours.from}–${hours.to} (${hours.zone})`;
+export function describeHours(hours: WorkingHours | undefined): string {
+  return hours === undefined ? 'at any time' : `${describeDays(hours.days)} ${hours.from}–${hours.to} (${hours.zone})`;
+}
+
+const week = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+
+/** Three and more in a row as a span. */
+function describeDays(days: WorkingHours['days']): string {
+  const places = week.flatMap((day, index) => (days.includes(day) ? [index] : []));
+  const [first = 0, last = first] = [places[0], places.at(-1)];
+  const name = (place: number): string => (week[place] ?? '').replace(/^./, (letter) => letter.toUpperCase());
+  const row = places.length > 2 && last - first === places.length - 1;
+  return row ? `${name(first)}–${name(last)}` : places.map(name).join(', ');
 }
 
 const units = [
@@ -54,6 +75,13 @@ const units = [
   ['hour', 3_600_000],
   ['minute', 60_000],
 ] as const;
+
+/** How long something took, in the largest fitting unit. */
+export function describeDuration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  return ms < 3_600_000 ? `${(ms / 60_000).toFixed(1)} min` : `${(ms / 3_600_000).toFixed(1)} h`;
+}
 
 /** @param ms milliseconds, positive: ago */
 export function describeAge(ms: number): string {
@@ -64,6 +92,13 @@ function describeSpan(ms: number): string {
   const [name, size] = units.find(([, each]) => ms >= each) ?? ['minute', 60_000];
   const count = Math.max(1, Math.floor(ms / size));
   return `${count} ${name}${count === 1 ? '' : 's'}`;
+}
+
+/** The groups that may decide now; empty: every approver. */
+function groupsNow({ rule, createdAt }: ApprovalView, now: number): readonly string[] {
+  if (rule.groups.length === 0) return [];
+  const reached = rule.escalation.filter(({ afterMs }) => now - createdAt >= afterMs);
+  return [...new Set([...rule.groups, ...reached.flatMap(({ groups }) => groups)])];
 }
 
 export function chainOf({ delegation, agent }: ApprovalView): string {

@@ -1,5 +1,5 @@
 /**
- * The web inbox for approvals.
+ * The web console for approvals.
  * @module
  */
 export { createConsole } from './console.ts';

@@ -9,13 +9,21 @@ import { describeAge } from './describe.ts';
 import { html, type Html } from './html.ts';
 import type { Session } from './sessions.ts';
 
+export interface PageLink {
+  readonly name: 'inbox' | 'history' | 'load' | 'policy';
+  readonly path: string;
+  readonly text: string;
+}
+
 export interface Page {
   /** Path of the console on its host, without a slash at the end. */
   readonly base: string;
   readonly title: string;
   /** Whose page it is; nobody's before sign-in. */
   readonly session?: Session | undefined;
-  readonly current?: 'inbox' | 'history';
+  readonly current?: PageLink['name'];
+  /** The pages that this person may open. */
+  readonly links?: readonly PageLink[];
   /** Whether it follows what others do. */
   readonly live?: boolean;
   /** Where the browser goes on to by itself. */
@@ -23,7 +31,7 @@ export interface Page {
   readonly main: Html;
 }
 
-export function layout({ base, title, session, current, live, onward, main }: Page): Html {
+export function layout({ base, title, session, current, links = [], live, onward, main }: Page): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -40,7 +48,7 @@ export function layout({ base, title, session, current, live, onward, main }: Pa
         <a class="skip" href="#main">Skip to content</a>
         <header>
           <a class="brand" href="${base}/">Countersign</a>
-          ${session && navigation(base, session, current)}
+          ${session && navigation(base, session, links, current)}
         </header>
         <p id="live" role="status"></p>
         <main id="main" tabindex="-1">${main}</main>
@@ -48,14 +56,15 @@ export function layout({ base, title, session, current, live, onward, main }: Pa
     </html>`;
 }
 
-function navigation(base: string, session: Session, current: Page['current']): Html {
-  const link = (name: 'inbox' | 'history', path: string, text: string): Html =>
-    html`<li><a href="${base}${path}" ${current === name ? html`aria-current="page"` : ''}>${text}</a></li>`;
+function navigation(base: string, session: Session, links: readonly PageLink[], current: Page['current']): Html {
   return html`${
-      session.only === undefined &&
+      links.length > 0 &&
       html`<nav aria-label="Pages">
         <ul>
-          ${link('inbox', '/', 'Inbox')} ${link('history', '/history', 'History')}
+          ${links.map(
+            ({ name, path, text }) =>
+              html`<li><a href="${base}${path}" ${current === name ? html`aria-current="page"` : ''}>${text}</a></li>`,
+          )}
         </ul>
       </nav>`
     }
@@ -83,15 +92,26 @@ export function shown(text: string): Html {
   >`;
 }
 
-export function riskBadge({ risk }: ApprovalView): Html {
+export function riskBadge({ risk }: Pick<ApprovalView, 'risk'>): Html {
   return html`<span class="badge risk-${risk}">${risk} risk</span>`;
 }
 
-export function stateBadge({ state }: ApprovalView): Html {
+export function stateBadge({ state }: Pick<ApprovalView, 'state'>): Html {
   return html`<span class="badge state-${state}">${state}</span>`;
 }
 
 export function timeOf(time: number, now: number): Html {
   const iso = new Date(time).toISOString();
   return html`<time datetime="${iso}" title="${iso}">${describeAge(now - time)}</time>`;
+}
+
+/** To the millisecond, in UTC: what stands in the ledger. */
+export function exactTime(time: number): Html {
+  const iso = new Date(time).toISOString();
+  return html`<time datetime="${iso}">${iso.slice(0, 10)} <b>${iso.slice(11, 23)}</b> UTC</time>`;
+}
+
+/** What is too wide for a phone scrolls by itself, also by keyboard. */
+export function wide(label: string, content: Html): Html {
+  return html`<div class="wide" role="region" aria-label="${label}" tabindex="0">${content}</div>`;
 }

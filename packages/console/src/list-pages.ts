@@ -3,7 +3,8 @@
  * @module
  */
 import { describeRule, type ApprovalView, type Approver } from '@countersign/core';
-import { chainOf, describeEnd, missingVotes, whyNot } from './describe.ts';
+import { countDeceptive } from './deceptive-text.ts';
+import { chainOf, describeEnd, describeHours, isSame, whyNot } from './describe.ts';
 import { html, type Html } from './html.ts';
 import { riskBadge, shown, stateBadge, timeOf } from './layout.ts';
 
@@ -17,8 +18,8 @@ export interface ListPage {
 const ranks: Readonly<Record<ApprovalView['risk'], number>> = { high: 0, medium: 1, low: 2 };
 const maxSummary = 140;
 
-/** @param more whether there are more than the page shows */
-export function inboxPage(page: ListPage & { readonly more: boolean }): Html {
+/** @param page.missed what expired lately without the answer that was needed; `more` whether there are more than the page shows */
+export function inboxPage(page: ListPage & { readonly missed: readonly ApprovalView[]; readonly more: boolean }): Html {
   const { approvals, approver, now } = page;
   const mine = (approval: ApprovalView): boolean => whyNot(approval, approver, now) === undefined;
   const sorted = approvals.toSorted(
@@ -38,7 +39,28 @@ export function inboxPage(page: ListPage & { readonly more: boolean }): Html {
         ${sorted.map((approval) => card(page, approval))}
       </ol>`
     }
-    ${page.more && html`<p class="note">These are the oldest ${approvals.length}; more wait behind them.</p>`}`;
+    ${page.more && html`<p class="note">These are the oldest ${approvals.length}; more wait behind them.</p>`}
+    ${page.missed.length > 0 && missedPart(page)}`;
+}
+
+function missedPart({
+  base,
+  missed,
+  now,
+}: Pick<ListPage, 'base' | 'now'> & { readonly missed: readonly ApprovalView[] }): Html {
+  return html`<section class="missed" aria-labelledby="missed">
+    <h2 id="missed">Expired without an answer</h2>
+    <p class="note">In the last 24 hours. Silence was a denial: the calls did not run.</p>
+    <ul>
+      ${missed.map(
+        ({ id, tool, requester, expiresAt, risk }) =>
+          html`<li>
+            <a href="${base}/approvals/${id}">${shown(tool)}</a> ${riskBadge({ risk })}
+            <span class="facts">for ${shown(requester)}, ${timeOf(expiresAt, now)}</span>
+          </li>`,
+      )}
+    </ul>
+  </section>`;
 }
 
 /** @param before id with which the next page begins, if there is one */
@@ -56,28 +78,44 @@ export function historyPage(page: ListPage & { readonly before: string | undefin
 }
 
 function card({ base, approver, now }: ListPage, approval: ApprovalView): Html {
-  const { id, tool, source, requester, createdAt, expiresAt, state, rule } = approval;
+  const { id, tool, source, requester, createdAt, expiresAt, state } = approval;
   const heading = `request-${id}`;
   const pending = state === 'pending';
-  return html`<li class="request">
+  const refusal = pending ? whyNot(approval, approver, now) : undefined;
+  return html`<li class="request ${pending && refusal === undefined ? 'mine' : ''}">
     <article aria-labelledby="${heading}">
       <h2 id="${heading}"><a href="${base}/approvals/${id}">${shown(tool)}</a></h2>
-      <p class="badges">${riskBadge(approval)} ${!pending && stateBadge(approval)}</p>
+      <p class="badges">${marksOf(approval, approver)} ${riskBadge(approval)} ${!pending && stateBadge(approval)}</p>
       <p class="summary"><code>${shown(summaryOf(approval))}</code></p>
       <p class="facts">
-        For <b>${shown(requester)}</b> by <b>${shown(chainOf(approval))}</b>, ${timeOf(createdAt, now)}, from
-        ${shown(source)}
+        For <b>${shown(requester)}</b> by <b>${shown(chainOf(approval))}</b>,
+        ${timeOf(createdAt, now)}${
+          source !== 'local' && html`, from ${shown(source)}`
+        }${pending && html`. Expires <b>${timeOf(expiresAt, now)}</b>.`}
       </p>
-      <p class="facts">
-        ${
-          pending
-            ? html`${whyNot(approval, approver, now) ?? `Decides: ${describeRule(rule)}.`}
-              ${rule.quorum > 1 && missingVotes(approval)} Expires ${timeOf(expiresAt, now)}.`
-            : shown(describeEnd(approval, now))
-        }
-      </p>
+      ${pending ? pendingFacts(approval, refusal, now) : html`<p class="facts">${shown(describeEnd(approval, now))}</p>`}
     </article>
   </li>`;
+}
+
+/** What to know before one opens it. */
+function marksOf({ votes, originalArguments, arguments: text }: ApprovalView, approver: Approver): Html {
+  const { hidden, alike } = countDeceptive(text);
+  return html`${votes.some((vote) => isSame(vote.approver, approver)) && html`<span class="badge">you voted</span>`}
+  ${originalArguments !== undefined && html`<span class="badge">edited</span>`}
+  ${hidden + alike > 0 && html`<span class="badge look-medium">deceptive text</span>`}`;
+}
+
+function pendingFacts(approval: ApprovalView, refusal: string | undefined, now: number): Html {
+  const { rule, votes, createdAt } = approval;
+  const agreed = votes.filter(({ verdict }) => verdict === 'approve').length;
+  const next = rule.escalation.find(({ afterMs }) => createdAt + afterMs > now);
+  return html`<p class="facts">
+    ${refusal ?? `Decides: ${describeRule({ ...rule, escalation: [] })}.`}
+    ${rule.quorum > 1 && html`<b>${agreed} of ${rule.quorum}</b> approvals so far.`}
+    ${rule.groups.length > 0 && next !== undefined && html`${shown(next.groups.join(', '))} too, ${timeOf(createdAt + next.afterMs, now)}.`}
+    ${rule.hours !== undefined && refusal === undefined && `Decisions are taken ${describeHours(rule.hours)}.`}
+  </p>`;
 }
 
 function summaryOf({ arguments: text }: ApprovalView): string {

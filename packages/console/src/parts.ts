@@ -2,7 +2,7 @@
  * What the routes share.
  * @module
  */
-import type { ApprovalsService, ApproverSession } from '@countersign/core';
+import type { ApprovalsService, ApproverSession, Policy } from '@countersign/core';
 import type { Context, MiddlewareHandler } from 'hono';
 import { sessionIdOf } from './cookies.ts';
 import type { Departures } from './departures.ts';
@@ -22,6 +22,8 @@ export interface Parts {
   readonly departures: Departures;
   readonly limit: SignInLimit;
   readonly watch: Watch;
+  /** Each for its own tenants. */
+  readonly policies: readonly Policy[];
   readonly now: () => number;
 }
 

@@ -19,8 +19,9 @@ export class Problem extends Error {
 }
 
 const known: Readonly<Partial<Record<ErrorCode, readonly [Status, string]>>> = {
-  ERR_APPROVER: [403, 'Not yours to decide'],
+  ERR_APPROVER: [403, 'Not for you'],
   ERR_APPROVAL_NOT_FOUND: [404, 'Not found'],
+  ERR_IDENTIFIER: [404, 'Not found'],
   ERR_APPROVAL_CONFLICT: [409, 'Not possible'],
   ERR_ARGUMENTS: [422, 'Not possible'],
   ERR_KEY: [409, 'It cannot be shown'],

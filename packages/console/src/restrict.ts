@@ -2,7 +2,7 @@
  * Sessions that are about one approval.
  * @module
  */
-import { ApprovalNotFound, type ApproverSession } from '@countersign/core';
+import { ApprovalNotFound, ApproverError, type ApproverSession } from '@countersign/core';
 
 /** Pages that such a session may open, below the console's own path; everything else is refused, also what comes later. */
 export function isOpenTo(only: string, path: string): boolean {
@@ -15,8 +15,15 @@ export function restrictTo(only: string, session: ApproverSession): ApproverSess
   const check = (id: string): void => {
     if (id !== only) throw new ApprovalNotFound('this session is for one approval, and that is another one');
   };
+  const nothingElse = async (): Promise<never> => {
+    throw new ApproverError('this session is for one approval, and reads no ledger');
+  };
   return {
     approver: session.approver,
+    readsLedger: false,
+    timeline: nothingElse,
+    load: nothingElse,
+    approvers: async () => undefined,
     async list({ state, before } = {}) {
       if (before !== undefined) return [];
       const approval = await session.show(only);
@@ -34,5 +41,10 @@ export function restrictTo(only: string, session: ApproverSession): ApproverSess
       check(request.id);
       return session.edit(request);
     },
+    changed: (ids, signal) =>
+      session.changed(
+        ids.filter((id) => id === only),
+        signal,
+      ),
   };
 }

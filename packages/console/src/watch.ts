@@ -1,8 +1,10 @@
 /**
- * Notices when something changes among a tenant's pending requests. One look a second serves all who watch.
+ * Notices when something changes among a tenant's pending requests. One look serves all who watch: at once when the service
+ * says that something was decided, and otherwise each second, because what agents ask for comes from other processes.
  * @module
  */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApprovalsService, Approver } from '@countersign/core';
 
 interface Watched {
@@ -18,46 +20,78 @@ export interface Watch {
   next(watched: Watched, seen: string | undefined, ms: number): Promise<string | undefined>;
 }
 
-const pollMs = 1_000;
 const maxWatched = 1_000;
 const maxLooks = 1_000;
+/** Whatever the service says, looks are this far apart. */
+const leastMs = 100;
+
+interface Seen {
+  readonly print: string;
+  readonly ids: readonly string[];
+}
 
 interface Look {
   readonly at: number;
-  readonly print: Promise<string | undefined>;
+  readonly seen: Promise<Seen | undefined>;
 }
 
-export function createWatch(service: Pick<ApprovalsService, 'as'>): Watch {
+/** @param pollMs between two looks that nothing called for */
+export function createWatch(service: Pick<ApprovalsService, 'as'>, pollMs = 1_000): Watch {
   const looks = new Map<string, Look>();
 
-  /** The same for everybody in the tenant, so that one look is shared. `undefined` when the store does not answer. */
-  function look(watched: Watched): Promise<string | undefined> {
-    const key = JSON.stringify([watched.approver.tenant, watched.only]);
+  /**
+   * The same for everybody in the tenant, so that one look is shared. `undefined` when the store does not answer.
+   * @param since a look from before this is too old
+   */
+  function look(watched: Watched, since: number): Promise<Seen | undefined> {
+    const key = keyOf(watched);
     const last = looks.get(key);
-    if (last !== undefined && performance.now() - last.at < pollMs) return last.print;
-    const print = fingerprint(service, watched).catch(() => undefined);
+    if (last !== undefined && last.at >= since) return last.seen;
+    const seen = pending(service, watched).catch(() => undefined);
     if (looks.size >= maxLooks) looks.clear();
-    looks.set(key, { at: performance.now(), print });
-    return print;
+    looks.set(key, { at: performance.now(), seen });
+    return seen;
   }
 
   return {
     async next(watched, seen, ms) {
       const until = performance.now() + ms;
+      let since = performance.now() - pollMs;
       for (;;) {
-        const print = await look(watched);
-        if (print !== undefined && print !== seen) return print;
-        if (performance.now() >= until) return seen;
-        await new Promise<void>((resolve) => setTimeout(resolve, pollMs).unref());
+        const over = new AbortController();
+        try {
+          // Listening first, so that nothing is missed between looking and listening.
+          const known = await looks.get(keyOf(watched))?.seen;
+          const changed = service.as(watched.approver).changed(known?.ids ?? [], over.signal);
+          const found = await look(watched, since);
+          if (found !== undefined && found.print !== seen) return found.print;
+          const left = until - performance.now();
+          if (left <= 0) return seen;
+          const woken = await Promise.race([
+            changed.then(() => true),
+            sleep(Math.min(pollMs, left), false, { signal: over.signal, ref: false }),
+          ]);
+          if (woken) await sleep(leastMs, undefined, { ref: false });
+          since = performance.now() - (woken ? leastMs : pollMs);
+        } finally {
+          over.abort();
+        }
       }
     },
   };
 }
 
-async function fingerprint(service: Pick<ApprovalsService, 'as'>, { approver, only }: Watched): Promise<string> {
+function keyOf({ approver, only }: Watched): string {
+  return JSON.stringify([approver.tenant, only]);
+}
+
+async function pending(service: Pick<ApprovalsService, 'as'>, { approver, only }: Watched): Promise<Seen> {
   const session = service.as(approver);
-  const pending =
+  const found =
     only === undefined ? await session.list({ state: 'pending', limit: maxWatched }) : [await session.show(only)];
-  const facts = pending.map(({ id, state, digest, votes }) => [id, state, digest, votes.length]);
-  return createHash('sha256').update(JSON.stringify(facts)).digest('base64url');
+  const facts = found.map(({ id, state, digest, votes }) => [id, state, digest, votes.length]);
+  return {
+    print: createHash('sha256').update(JSON.stringify(facts)).digest('base64url'),
+    ids: found.map(({ id }) => id),
+  };
 }

@@ -47,11 +47,24 @@ function show(fresh) {
     live.append(link);
     return;
   }
-  const focused = document.activeElement?.closest?.('main a')?.getAttribute('href');
+  const focus = placeOf(document.activeElement);
+  const open = Array.from(main.querySelectorAll('details[open][id]'), ({ id }) => id);
   main.replaceChildren(...next.childNodes);
+  for (const id of open) document.getElementById(id)?.setAttribute('open', '');
   document.title = fresh.title;
   live.textContent = document.getElementById('waiting')?.textContent.trim() ?? 'This page was refreshed.';
-  if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  if (focus !== undefined) main.querySelector(focus)?.focus({ preventScroll: true });
+}
+
+/** How to find again in a fresh page what has the focus. */
+function placeOf(element) {
+  if (!element?.closest('main')) return undefined;
+  const link = element.closest('a')?.getAttribute('href');
+  if (link) return `a[href="${CSS.escape(link)}"]`;
+  const details = element.closest('summary')?.parentElement?.id;
+  if (details) return `#${CSS.escape(details)} > summary`;
+  const label = element.getAttribute('aria-label');
+  return label ? `[tabindex][aria-label="${CSS.escape(label)}"]` : undefined;
 }
 
 /** What a page says, without how long ago it was. */

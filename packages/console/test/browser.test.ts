@@ -1,27 +1,13 @@
-import { existsSync } from 'node:fs';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { part } from '../../../test/support/parts.ts';
 import { verifies } from '../../../test/verifies.ts';
+import { launch, overflowOf, using } from './support/browser.ts';
 import { createWorld, type World } from './support/world.ts';
-
-const executablePath = '/usr/bin/chromium';
-const there = existsSync(executablePath);
-const using = part('Chromium', there, `there is no ${executablePath}: scripts/provision installs it`);
-/** With `SCREENSHOTS=1` the pictures in the documentation are made anew; a run for its own sake leaves them alone. */
-const pictures =
-  process.env['SCREENSHOTS'] === '1'
-    ? fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url))
-    : `${mkdtempSync(join(tmpdir(), 'countersign-screenshots-'))}/`;
 
 let browser: Browser | undefined;
 let world: World;
 beforeAll(async () => {
-  if (there) browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  browser = await launch();
   world = await createWorld();
 });
 afterAll(async () => {
@@ -99,19 +85,16 @@ verifies(
       dark: { colorScheme: 'dark' },
       phone: { viewport: { width: 390, height: 844 } },
     } as const;
-    for (const [name, options] of Object.entries(looks)) {
+    for (const options of Object.values(looks)) {
       const page = await signedIn('carol-token', options);
       const dialogs: string[] = [];
       page.on('dialog', (dialog) => {
         dialogs.push(dialog.message());
         void dialog.dismiss();
       });
-      await page.screenshot({ path: `${pictures}inbox-${name}.png` });
       await page.goto(`${world.url}approvals/${id}`);
-      await page.screenshot({ path: `${pictures}request-${name}.png`, fullPage: true });
       expect([dialogs, await page.locator('main img, main script').count()]).toEqual([[], 0]);
-      const widths = await page.evaluate('[document.documentElement.scrollWidth, innerWidth]');
-      expect((widths as number[])[0]).toBeLessThanOrEqual((widths as number[])[1] ?? 0);
+      expect(await overflowOf(page)).toBeLessThanOrEqual(0);
     }
   },
   { using },

@@ -3,6 +3,7 @@
  * @module
  */
 import type { ApprovalRule } from './approve/approval-rule.ts';
+import type { Observed } from './authorize/heard.ts';
 import type { BudgetRule } from './lease/budget.ts';
 import type { FetchRule } from './lease/lease-fetch.ts';
 import type { RedactionRules } from './record/redaction-rules.ts';
@@ -34,6 +35,11 @@ export interface ToolCall {
   readonly arguments: unknown;
   /** The arguments as the model wrote them, where the adapter has the text. Duplicate members are refused. */
   readonly wire?: string;
+  /**
+   * What the adapter saw of the conversation, where the application said that it may count. Asked only when a rule or an
+   * approval needs it, and not inside the body of another guarded call.
+   */
+  readonly observed?: () => Observed;
 }
 
 /** A call as a model's answer holds it, before the framework parsed anything. */
@@ -117,6 +123,8 @@ export interface ToolRule {
   /** How approvals are decided, by the risk of the call. Default: any approver of the tenant, within 15 minutes. */
   readonly approval?: Readonly<Record<'medium' | 'high', ApprovalRule>>;
   readonly credentials: readonly CredentialRequest[];
+  /** Its results are a source that may choose values of later calls. */
+  readonly trusted?: boolean;
   /** Which arguments are hidden in records and spans. */
   readonly redact?: RedactionRules;
 }

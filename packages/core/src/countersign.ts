@@ -4,14 +4,14 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
-import { createApprovalRuns, findTool, type ApprovalRuns, type RunnableTools } from './approve/run-approved.ts';
+import { readInbox, type InboxEntry, type InboxInput } from './approve/inbox.ts';
+import { createApprovalRuns, type ApprovalRuns } from './approve/run-approved.ts';
 import { createVoteVerifier } from './approve/votes.ts';
 import { createWorker, type Worker, type WorkerOptions } from './approve/worker.ts';
 import type { Authorizer, UserDirectory } from './authorize/authorize.ts';
-import type { Outcome } from './call.ts';
+import type { HeardSource } from './authorize/heard.ts';
+import { createObservedResults } from './authorize/observed-results.ts';
 import { ConfigurationError, PrincipalError } from './errors.ts';
-import { plainCodec } from './execute/codec.ts';
-import { replayOutcome } from './execute/outcome.ts';
 import { createGate, type Gate } from './gate.ts';
 import { createHolds, type Holds } from './holds.ts';
 import { inventory, type Inventory, type InventoryTool } from './identify/inventory.ts';
@@ -90,17 +90,15 @@ export interface Countersign extends Holds {
   principal(input: PrincipalInput): Principal;
   /** A new run id: one conversation, kept by you across requests. */
   newRun(): string;
-  gate(
-    input: { readonly principal: Principal; readonly run: string } | (PrincipalInput & { readonly run: string }),
-  ): Gate;
+  gate(input: RunInput | (PrincipalInput & Omit<RunInput, 'principal'>)): Gate;
   /** Runs `task` with an ambient principal, for tools that are guarded with `ambientGate`. A principal alone gets a new run. */
-  within<Result>(
-    scope: Principal | Gate | { readonly principal: Principal; readonly run: string },
-    task: () => Result,
-  ): Result;
+  within<Result>(scope: Principal | Gate | RunInput, task: () => Result): Result;
   readonly approvals: ApprovalRuns;
   worker(options: WorkerOptions): Worker;
-  /** What became of the asynchronous calls that this user made in this run. Untrusted data: never put it into system or user messages. */
+  /**
+   * What became of the asynchronous calls that this user made in this run: results, rejections, requests that nobody
+   * answered. Untrusted data: never put it into system or user messages.
+   */
   inbox(input: InboxInput): Promise<readonly InboxEntry[]>;
   /** Which of these tools the policy governs in a tenant, and which it does not. */
   inventory(tenant: string, tools: readonly InventoryTool[]): Inventory;
@@ -111,19 +109,11 @@ export interface Countersign extends Holds {
   close(): Promise<void>;
 }
 
-export interface InboxInput {
-  readonly tenant: string;
-  readonly user: string;
+export interface RunInput {
+  readonly principal: Principal;
   readonly run: string;
-  /** The tools that ran, where their results are not plain JSON. */
-  readonly tools?: RunnableTools;
-}
-
-export interface InboxEntry {
-  readonly tool: string;
-  readonly callKey: string;
-  readonly settledAt: number;
-  readonly outcome: Outcome;
+  /** What the server knows of the conversation, for rules and approvals that ask where a value came from. */
+  readonly heard?: HeardSource;
 }
 
 /** @throws ConfigurationError when an option is missing or contradicts another */
@@ -147,7 +137,7 @@ export function createCountersign(options: CountersignOptions): Countersign {
   const gateOf: Countersign['gate'] = (input) => {
     const principal = 'principal' in input ? input.principal : principalOf(input);
     return recordRefusal(runtime, principal, () => {
-      if (ownerOf(principal) === owner) return createGate(runtime, principal, requireId('run', input.run));
+      if (ownerOf(principal) === owner) return createGate(runtime, principal, requireId('run', input.run), input.heard);
       throw new PrincipalError('a gate needs a principal made by countersign.principal()');
     });
   };
@@ -203,6 +193,7 @@ function createRuntime(options: CountersignOptions): Runtime {
     recorder,
     clock,
     asked: { authorizer: options.policy, users: options.users, timeoutMs: timeouts.authorizeMs ?? 1_000 },
+    results: createObservedResults(),
     leases: createLeases({ providers, clock: () => clock.now(), timeoutMs: credentialTimeoutMs }),
     budgets: createBudgets({ store, clock: () => clock.now() }),
     providers,
@@ -234,21 +225,4 @@ function createRuntime(options: CountersignOptions): Runtime {
       return ready;
     },
   };
-}
-
-async function readInbox(
-  runtime: Runtime,
-  { tenant, user, run, tools = {} }: InboxInput,
-): Promise<readonly InboxEntry[]> {
-  requireId('tenant', tenant);
-  requireId('user', user);
-  const key = await runtime.sealer.subject(tenant, user);
-  const calls = await runtime.store.settledAsynchronous(tenant, requireId('run', run));
-  return calls
-    .filter((call) => call.subject === key.pseudonym)
-    .map((call) => {
-      const codec = findTool(tools, call.tool)?.codec ?? plainCodec;
-      const { outcome = { status: 'failed' }, settledAt = 0 } = call;
-      return { tool: call.tool.name, callKey: call.key, settledAt, outcome: replayOutcome(key, call, outcome, codec) };
-    });
 }

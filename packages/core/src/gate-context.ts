@@ -2,6 +2,7 @@
  * What the stages of one call get: the instance's parts, the principal, the run, and the subject's key.
  * @module
  */
+import type { HeardSource } from './authorize/heard.ts';
 import type { PreparedCall } from './execute/prepare-call.ts';
 import type { Principal } from './identify/principal.ts';
 import type { RecordDraft, RecordEvent } from './record/record.ts';
@@ -13,6 +14,7 @@ export interface GateContext {
   readonly runtime: Runtime;
   readonly principal: Principal;
   readonly run: string;
+  readonly heard: HeardSource | undefined;
   readonly key: SubjectKey;
   /** A record of this subject, placed in the active trace. */
   draft(event: RecordEvent): RecordDraft;
@@ -22,7 +24,12 @@ export interface GateContext {
  * Held for one call and no longer, so that an erased key is not used again.
  * @throws Stop while the tenant's records cannot be delivered: nothing more is written then
  */
-export async function openContext(runtime: Runtime, principal: Principal, run: string): Promise<GateContext> {
+export async function openContext(
+  runtime: Runtime,
+  principal: Principal,
+  run: string,
+  heard?: HeardSource,
+): Promise<GateContext> {
   await runtime.ready();
   const admitted = runtime.backlog?.admit(principal.tenant);
   if (admitted !== undefined) await admitted;
@@ -32,6 +39,7 @@ export async function openContext(runtime: Runtime, principal: Principal, run: s
     runtime,
     principal,
     run,
+    heard,
     key,
     draft: (event) => runtime.recorder.draft({ ...event, ...runtime.telemetry.active() }, key),
   };

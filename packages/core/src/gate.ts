@@ -7,6 +7,7 @@
 import { editedCall } from './approve/edited-call.ts';
 import { approve, approved, fileApproval } from './approve/review.ts';
 import { recordAsked, requireAsked, type AskedResult } from './authorize/asked-calls.ts';
+import type { HeardSource } from './authorize/heard.ts';
 import { authorize, noteSeen, raised, redecide } from './authorize/authorize-call.ts';
 import type { AskedCall, CheckResult, Outcome, ToolCall } from './call.ts';
 import { claim } from './execute/claim.ts';
@@ -58,8 +59,8 @@ export interface Gate {
   permittedTools(): readonly string[];
 }
 
-export function createGate(runtime: Runtime, principal: Principal, run: string): Gate {
-  const identify = (): Promise<GateContext> => openContext(runtime, principal, run);
+export function createGate(runtime: Runtime, principal: Principal, run: string, heard?: HeardSource): Gate {
+  const identify = (): Promise<GateContext> => openContext(runtime, principal, run, heard);
   const gate: Gate = {
     principal,
     run,
@@ -75,7 +76,7 @@ export function createGate(runtime: Runtime, principal: Principal, run: string):
         ? (admitted.stopped.outcome as Outcome<never>)
         : yield* streamBody(admitted, body, options);
     },
-    delegate: (agent) => createGate(runtime, delegatePrincipal(principal, agent), run),
+    delegate: (agent) => createGate(runtime, delegatePrincipal(principal, agent), run, heard),
     permittedTools() {
       try {
         return runtime.asked.authorizer.permittedTools(principal);

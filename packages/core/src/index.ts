@@ -8,8 +8,7 @@ export type {
   AuditOptions,
   Countersign,
   CountersignOptions,
-  InboxEntry,
-  InboxInput,
+  RunInput,
   TimeoutOptions,
 } from './countersign.ts';
 export type { CheckOptions, Gate } from './gate.ts';
@@ -62,20 +61,42 @@ export type { Inventory, InventoryEntry, InventoryTool, ReviewPath } from './ide
 
 export { definePolicy } from './authorize/policy.ts';
 export type { Policy, PolicyRule } from './authorize/policy.ts';
+export type { PolicyAgent, PolicyHolding } from './authorize/policy-agents.ts';
 export { parsePolicy } from './authorize/parse-policy.ts';
 export { policyFile } from './authorize/policy-file.ts';
 export { combinePolicies } from './authorize/combine-policies.ts';
 export { riskCatalogue } from './authorize/catalogue.ts';
 export type { PolicyDocument } from './authorize/policy-document.ts';
-export type { Authorizer, Subject, UserDirectory } from './authorize/authorize.ts';
+export type { Heard, HeardSource, Observed } from './authorize/heard.ts';
+export type { OriginKind, ValueOrigin } from './authorize/provenance.ts';
+export type { Authorizer, Provenance, Subject, UserDirectory } from './authorize/authorize.ts';
 
 export { createApprovals } from './approve/approvals.ts';
 export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
 export type { ApprovalsService } from './approve/approvals-service.ts';
 export type { ApprovalQuery, ApproverSession, DecideInput, EditRequest } from './approve/approver-session.ts';
+export { approvalLoad } from './approve/open-load.ts';
+export type {
+  ApprovalLoad,
+  ApproverLoad,
+  Delays,
+  LoadBucket,
+  LoadQuery,
+  RequestCounts,
+  ToolLoad,
+  VoteCounts,
+} from './approve/approval-load.ts';
+export type { LedgerAccess, Oversight } from './approve/oversight.ts';
 export { isEligible, isWithinHours } from './approve/approval-rule.ts';
 export type { ApprovalRule, EscalationStep, Weekday, WorkingHours } from './approve/approval-rule.ts';
-export type { ApprovalChannel, ApprovalNotice, ApprovalView, Approver, ApproverDirectory } from './approve/approve.ts';
+export type {
+  ApprovalChannel,
+  ApprovalNotice,
+  ApprovalView,
+  Approver,
+  ApproverDirectory,
+  ShownOrigin,
+} from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
 export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';
@@ -90,6 +111,7 @@ export { createVoteSigner } from './approve/votes.ts';
 export type { VoteSigner } from './approve/votes.ts';
 export { runnable } from './approve/run-approved.ts';
 export type { ApprovalRuns, RunnableTool, RunnableTools } from './approve/run-approved.ts';
+export type { InboxEntry, InboxInput } from './approve/inbox.ts';
 export type { Worker, WorkerOptions } from './approve/worker.ts';
 
 export { Secret } from './lease/secret.ts';
@@ -163,6 +185,8 @@ export { recordAttributes } from './deliver/record-attributes.ts';
 export type { Delivery, OutgoingRecord, RecordSink, RefusedRecord } from './deliver/sink.ts';
 export type { OpenLedgerOptions } from './record/open-ledger.ts';
 export type { OpenedRecord } from './record/open-record.ts';
+export type { CallProgress, TimelineCall } from './record/call-states.ts';
+export type { RunTimeline, TimelineQuery, TimelineRecord } from './record/run-timeline.ts';
 export type { ChainHead } from './record/record.ts';
 export { verifyLedger } from './record/verify.ts';
 export type { Verification, VerifyOptions } from './record/verify.ts';

@@ -3,6 +3,7 @@
  * @module
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { createTopics, type Topics } from './store/topics.ts';
 
 /** The instance that made a principal, as other copies of this module see it. */
 export interface PrincipalOwner {
@@ -20,6 +21,8 @@ interface ProcessState {
   readonly scope: AsyncLocalStorage<unknown>;
   /** Every gate that was made in this process. */
   readonly gates: WeakSet<object>;
+  /** Changes of approvals in files of this machine, made through any handle of this process. */
+  readonly approvalChanges: Topics;
 }
 
 const key: unique symbol = Symbol.for('countersign/1') as never;
@@ -33,6 +36,7 @@ export function processState(): ProcessState {
     call: new AsyncLocalStorage(),
     scope: new AsyncLocalStorage(),
     gates: new WeakSet(),
+    approvalChanges: createTopics(),
   };
   Object.defineProperty(globalThis, key, { value: state });
   return state;

@@ -4,6 +4,7 @@
  */
 import type { VoteVerifier } from './approve/votes.ts';
 import type { Asked } from './authorize/ask.ts';
+import type { ObservedResults } from './authorize/observed-results.ts';
 import type { Budgets } from './lease/budget.ts';
 import type { CredentialProvider } from './lease/lease.ts';
 import type { Leases } from './lease/lease-manager.ts';
@@ -24,6 +25,8 @@ export interface Runtime {
   readonly recorder: Recorder;
   readonly clock: Clock;
   readonly asked: Asked;
+  /** What guarded calls answered lately, to find out where values come from. */
+  readonly results: ObservedResults;
   readonly leases: Leases;
   readonly budgets: Budgets;
   readonly providers: readonly CredentialProvider[];

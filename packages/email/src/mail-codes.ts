@@ -28,6 +28,11 @@ export interface MailCodesOptions {
   readonly lifeMs?: number;
   /** Which codes were used. Default: in the memory of this process. */
   readonly replays?: ReplayGuard;
+  /**
+   * Whether a refused code is recorded here, with its request and why. Default `true`. A console that has a `tenant` records
+   * every refused sign-in, one without a code too: with it say `false`, or there are two records.
+   */
+  readonly recordRefusals?: boolean;
   readonly now?: () => number;
 }
 
@@ -90,6 +95,7 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
 
   async function refuse(reason: string, approval?: string): Promise<undefined> {
     const known = approval === undefined ? {} : { approval };
+    if (options.recordRefusals === false) return;
     await approvals.recordRefused({ tenant, channel: 'email', reason, ...known });
   }
 

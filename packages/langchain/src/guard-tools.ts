@@ -27,6 +27,12 @@ export interface GuardOptions {
    * input messages or checkpoints can then have calls made that need no approval. Default false: they are denied.
    */
   readonly allowUnrecordedCalls?: boolean;
+  /**
+   * The human messages in the state of the graph are this user's own words: nothing retrieved, summarised or
+   * written by a model is ever put into them. They then count where a rule or an approver asks where a value came from.
+   * Default false: only what the gate's `heard` says counts. Inside guarded calls and for delegates it always is so.
+   */
+  readonly trustUserMessages?: boolean;
 }
 
 /** The guarded kind of a tool: the tool's own type, except that `runnable.asTool()` becomes a structured tool. */
@@ -75,6 +81,7 @@ function guardBody(tool: ToolWithBody, source: ToolGateSource, options: GuardOpt
     artifact: tool.responseFormat === 'content_and_artifact',
     wait: options.wait === true,
     unrecorded: options.allowUnrecordedCalls === true,
+    trustUserMessages: options.trustUserMessages === true,
     validate: validateEdited(tool),
     run: (args, runManager, config) => tool._call(args, runManager, config),
   };

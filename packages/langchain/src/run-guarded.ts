@@ -18,6 +18,7 @@ import { placeOfCall, type Place } from './place-of-call.ts';
 import { attemptOf } from './recorded-answers.ts';
 import { resultCodec } from './result-codec.ts';
 import { textOf, toolContext, type ToolConfig, type ToolGateSource } from './tool-context.ts';
+import { userWords } from './user-words.ts';
 
 export interface GuardedBody {
   readonly source: ToolGateSource;
@@ -27,6 +28,7 @@ export interface GuardedBody {
   readonly wait: boolean;
   /** Run calls that no model is on record for. */
   readonly unrecorded: boolean;
+  readonly trustUserMessages: boolean;
   /** For arguments that an approver edited. */
   readonly validate: (args: unknown) => Promise<void>;
   run(args: unknown, runManager: CallbackManagerForToolRun | undefined, config: ToolConfig | undefined): unknown;
@@ -67,7 +69,8 @@ export async function runGuarded(
   const place = placeOfCall(tool.name, args, config, body.unrecorded);
   if (place.callId === undefined) return refuseWithoutId(asker);
   const { callId, step, origin } = place;
-  const call: ToolCall = { tool, callId, step, origin, arguments: args };
+  const observed = body.trustUserMessages ? { observed: () => ({ user: userWords(config) }) } : {};
+  const call: ToolCall = { tool, callId, step, origin, arguments: args, ...observed };
   const outcome = await execute(gate, call, place, body, runManager, config);
   // LangChain's own way to end an aborted call.
   if (outcome.status === 'denied' && outcome.reason === 'call_aborted') config?.signal?.throwIfAborted();

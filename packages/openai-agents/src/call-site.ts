@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { resolveGate, type Gate, type GateSource, type ToolCall, type ToolIdentity } from '@countersign/core';
 import type { RunContext } from '@openai/agents';
 import type { Turns } from './turns.ts';
+import type { UserWords } from './user-words.ts';
 
 /** What a gate resolver may look at: the server's own values, never messages or arguments. */
 export interface CallContext<Context = unknown> {
@@ -34,6 +35,12 @@ export interface GuardOptions {
   readonly allowHosted?: readonly string[];
   /** Told when a call begins to wait for a person, so that an application can show which approval is meant. */
   readonly onPending?: (pending: PendingCall) => void;
+  /**
+   * The user messages with which the SDK starts an agent are this user's own words: nothing retrieved, summarised or
+   * written by a model is ever put into them. They then count where a rule or an approver asks where a value came from.
+   * Default false: only what the gate's `heard` says counts. Inside guarded calls and for delegates it always is so.
+   */
+  readonly trustUserMessages?: boolean;
 }
 
 /** What all tools of one guarded agent share. */
@@ -42,6 +49,7 @@ export interface AgentSite {
   readonly source: GateSource<CallContext>;
   readonly options: GuardOptions;
   readonly turns: Turns;
+  readonly words: UserWords;
 }
 
 export interface ToolSite extends AgentSite {
@@ -65,7 +73,12 @@ export function callOf(
 ): ToolCall {
   const { callId = '', wire } = call;
   const place = site.turns.place(context, callId);
-  return { tool: site.identity, callId, arguments: call.arguments, ...place, ...(wire === undefined ? {} : { wire }) };
+  const { trustUserMessages = false } = site.options;
+  return {
+    ...{ tool: site.identity, callId, arguments: call.arguments, ...place },
+    ...(wire === undefined ? {} : { wire }),
+    ...(trustUserMessages ? { observed: () => ({ user: site.words.of(context) }) } : {}),
+  };
 }
 
 /** Description and schema are what the model was told; a tool that changed after it was approved is another tool. */

@@ -21,6 +21,7 @@ import { guardHostedMcp, guardToolSearch, hostedRefusal, isClientToolSearch, isH
 import { markedMcpTools, takeMark } from './mcp-sources.ts';
 import { nameOf } from './tool-name.ts';
 import { createTurns } from './turns.ts';
+import { createUserWords } from './user-words.ts';
 
 type AnyAgent = Agent<unknown>;
 type AnyTool = Tool<unknown>;
@@ -75,15 +76,17 @@ export function isGuardedAgent(agent: object): boolean {
 function guard(agent: AnyAgent, source: GateSource<CallContext>, options: GuardOptions): AnyAgent {
   if (guarded.has(agent)) return agent;
   const realtime = 'voice' in agent;
-  const site: AgentSite = { agentName: agent.name, source, options, turns: createTurns(agent.name, realtime) };
+  const turns = createTurns(agent.name, realtime);
+  const site: AgentSite = { agentName: agent.name, source, options, turns, words: createUserWords() };
   const own: AgentGuard = { site, realtime, calls: createStartedCalls(), copies: new WeakMap() };
   for (const tool of agent.tools as AnyTool[]) refuse(own, tool);
   guarded.set(agent, own);
   override(agent, own);
   if (!realtime) leaveOutHidden(agent, isGuardedAgent);
-  agent.on('agent_start', (context, _agent, input) =>
-    site.turns.earlier(context as RunContext<unknown>, callIdsOf(input)),
-  );
+  agent.on('agent_start', (context, _agent, input) => {
+    turns.earlier(context as RunContext<unknown>, callIdsOf(input));
+    site.words.started(context, input);
+  });
   agent.on('agent_tool_start', (context, _tool, { toolCall }) =>
     own.calls.started(context as RunContext<unknown>, toolCall),
   );

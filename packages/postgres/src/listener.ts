@@ -4,6 +4,7 @@
  * @module
  */
 import { hash } from 'node:crypto';
+import { createTopics } from '@countersign/core/store-kit';
 import { Client } from 'pg';
 
 export interface Listener {
@@ -15,7 +16,7 @@ export interface Listener {
 const retryMs = 1_000;
 
 export function createListener(connectionString: string, connectTimeoutMs: number): Listener {
-  const waiting = new Map<string, Set<() => void>>();
+  const topics = createTopics();
   let client: Client | undefined;
   let closed = false;
   let retryAt = 0;
@@ -36,7 +37,7 @@ export function createListener(connectionString: string, connectTimeoutMs: numbe
     };
     opened.on('error', drop);
     opened.on('end', drop);
-    opened.on('notification', ({ payload }) => wake(payload ?? ''));
+    opened.on('notification', ({ payload }) => topics.wake(payload ?? ''));
     opened
       .connect()
       .then(async () => {
@@ -46,31 +47,14 @@ export function createListener(connectionString: string, connectTimeoutMs: numbe
       .catch(drop);
   }
 
-  function wake(topic: string): void {
-    for (const resolve of waiting.get(topic) ?? []) resolve();
-  }
-
   return {
     changed(tenant, id, signal) {
       listen();
-      const topic = hash('sha256', `${tenant}\n${id}`, 'hex');
-      return new Promise((resolve) => {
-        const others = waiting.get(topic) ?? new Set();
-        waiting.set(topic, others);
-        const done = (): void => {
-          others.delete(done);
-          if (others.size === 0) waiting.delete(topic);
-          signal.removeEventListener('abort', done);
-          resolve();
-        };
-        others.add(done);
-        if (signal.aborted) done();
-        else signal.addEventListener('abort', done);
-      });
+      return topics.next(hash('sha256', `${tenant}\n${id}`, 'hex'), signal);
     },
     async close() {
       closed = true;
-      for (const topic of waiting.keys()) wake(topic);
+      topics.wakeAll();
       await client?.end().catch(() => undefined);
     },
   };

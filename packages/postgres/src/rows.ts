@@ -23,6 +23,7 @@ const approvalFields = `'id', a.id, 'ruleDigest', a.rule_digest, 'policyVersion'
 /** `a`: approvals, `c`: their calls. */
 export const approvalJson: string = `json_strip_nulls(json_build_object(${approvalFields},
   'digest', a.digest, 'rule', a.rule, 'sealedArguments', a.sealed_arguments,
+  'sealedProvenance', a.sealed_provenance,
   'edit', CASE WHEN a.edited_digest IS NOT NULL
     THEN json_build_object('argumentsDigest', a.edited_digest, 'sealedArguments', a.edited_arguments) END,
   'votes', (SELECT coalesce(json_agg(${voteJson} ORDER BY v.time, v.approver), '[]')

@@ -37,6 +37,7 @@ CREATE TABLE countersign.approvals (
   risk ${text} CHECK (risk IN ('low', 'medium', 'high')),
   mode ${text} CHECK (mode IN ('asynchronous', 'blocking')),
   created_at bigint NOT NULL, expires_at bigint NOT NULL, rule ${text}, sealed_arguments ${text},
+  sealed_provenance ${optionalText},
   edited_digest ${optionalText}, edited_arguments ${optionalText},
   state ${text} CHECK (state IN ('pending', 'approved', 'rejected', 'expired', 'cancelled')),
   epoch bigint NOT NULL, consumed_at bigint,

@@ -27,10 +27,11 @@ const statements: Readonly<Record<Kind, (input: string) => string>> = {
   newApprovals: (
     input,
   ) => `INSERT INTO countersign.approvals (tenant, id, run, slot, subject, digest, rule_digest, policy_version,
-      capability, risk, mode, created_at, expires_at, rule, sealed_arguments, state, epoch, consumed_at)
+      capability, risk, mode, created_at, expires_at, rule, sealed_arguments, sealed_provenance, state, epoch,
+      consumed_at)
     SELECT $1, id, run, slot, subject, digest, rule_digest, policy_version, capability, risk, mode, created_at, expires_at,
-      rule, sealed_arguments, state, epoch, consumed_at
-    FROM ${from(input, `${text('id', 'run', 'slot', 'subject', 'digest', 'rule_digest', 'policy_version', 'capability', 'risk', 'mode', 'rule', 'sealed_arguments', 'state')}, created_at bigint, expires_at bigint, epoch bigint, consumed_at bigint`)}`,
+      rule, sealed_arguments, sealed_provenance, state, epoch, consumed_at
+    FROM ${from(input, `${text('id', 'run', 'slot', 'subject', 'digest', 'rule_digest', 'policy_version', 'capability', 'risk', 'mode', 'rule', 'sealed_arguments', 'sealed_provenance', 'state')}, created_at bigint, expires_at bigint, epoch bigint, consumed_at bigint`)}`,
   approvalStates: (input) => `UPDATE countersign.approvals a SET state = given.state
     FROM ${from(input, text('id', 'state'))} WHERE a.tenant = $1 AND a.id = given.id`,
   editedApprovals: (input) => `UPDATE countersign.approvals a SET digest = given.digest,

@@ -69,6 +69,7 @@ const forbidden: Readonly<Record<string, { readonly sql: string; readonly allowe
     allowed: ['runtime', 'worker'],
   },
   'show people other arguments': { sql: `UPDATE countersign.approvals SET sealed_arguments = 'other'` },
+  'show people another provenance': { sql: `UPDATE countersign.approvals SET sealed_provenance = 'other'` },
   'edit what was asked for': {
     sql: `UPDATE countersign.approvals SET digest = 'd', edited_digest = 'e', edited_arguments = 'a'`,
     allowed: ['approver'],

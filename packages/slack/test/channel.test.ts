@@ -15,7 +15,7 @@ import { channelId, setting } from './support/setting.ts';
 describe('the contract of a channel', () => {
   const cases = channelContract(async () => {
     const slack = await slackServer();
-    const access = { token: slack.token, slackApiUrl: slack.url, timeoutMs: 1_000 };
+    const access = { token: slack.token, slackApiUrl: slack.url, timeoutMs: 3_000 };
     return {
       channel: slackChannel({ ...access, channel: channelId, consoleUrl: 'https://ops.example/console/' }),
       shown: async () => slack.messages().map(shownOf),
@@ -39,7 +39,7 @@ function noticeOf(more: Partial<ApprovalNotice> = {}): ApprovalNotice {
 
 async function channelOn(more: Partial<Parameters<typeof slackChannel>[0]> = {}, deduplicates = true) {
   const slack = await slackServer({ deduplicates });
-  const access = { token: slack.token, slackApiUrl: slack.url, timeoutMs: 1_000 };
+  const access = { token: slack.token, slackApiUrl: slack.url };
   return { slack, channel: slackChannel({ ...access, channel: channelId, ...more }) };
 }
 
@@ -264,7 +264,7 @@ describe('when Slack refuses or is slow', () => {
   });
 
   verifies('CRD-7', 'no error and no log carries the token', async () => {
-    const { slack, channel } = await channelOn();
+    const { slack, channel } = await channelOn({ timeoutMs: 1_000 });
     const printed: string[] = [];
     const write = process.stderr.write.bind(process.stderr);
     process.stderr.write = (text: unknown) => Boolean(printed.push(String(text)));

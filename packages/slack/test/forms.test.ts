@@ -13,6 +13,8 @@ async function opened(button: string, input: SettingInput, args?: unknown) {
   const s = await setting(input);
   const { id, message } = await s.card(args);
   expect((await s.slack.press(message, button, users.carol, s.to)).status).toBe(200);
+  // Slack may have been answered before.
+  await expect.poll(() => s.slack.views().length, { timeout: 10_000 }).toBe(1);
   return { s, id, message, view: formIn(s) };
 }
 

@@ -10,19 +10,21 @@ interface ConsoleOptions extends StoreOption, SignInOptions {
   readonly keyFile: string;
   readonly voteKey: string;
   readonly policy?: string;
+  readonly ledgerGroup?: readonly string[];
   readonly listen: string;
   readonly port: number;
   readonly url?: string;
   readonly json?: true;
 }
 
-/** `countersign console`: the web inbox, until it is told to end. Whoever runs it can sign votes. */
+/** `countersign console`: the web console, until it is told to end. Whoever runs it can sign votes. */
 export function consoleCommand(program: Command): void {
-  const command = program.command('console').description('serve the web inbox for approvals');
+  const command = program.command('console').description('serve the web console for approvals');
   withSignInOptions(withStoreOption(command))
     .requiredOption('--key-file <path>', 'the key that records are sealed under, mode 0600')
     .requiredOption('--vote-key <path>', 'the key that signs votes, mode 0600')
-    .option('--policy <path>', "the agents' policy; without it nothing can be edited")
+    .option('--policy <path>', "the agents' policy; without it nothing can be edited, and no policy is shown")
+    .option('--ledger-group <name...>', 'only approvers of these groups see runs and load; default: all')
     .option('--listen <address>', 'another address than this machine needs --url with https', '127.0.0.1')
     .option('--port <number>', '0 is any free one', portOf, 0)
     .option('--url <url>', 'where browsers reach it, when a proxy is in front')
@@ -37,17 +39,20 @@ async function serve(options: ConsoleOptions): Promise<void> {
   await withStore(options.store, async (store) => {
     const { serveConsole } = await import('@countersign/console');
     const approvers = directoryFrom(options.approvers);
+    const policy = options.policy === undefined ? {} : { policy: policyFile(requireFile('policy', options.policy)) };
     const approvals = createApprovals({
       store,
       approvers,
       signingKey: keyFrom(options.voteKey),
       audit: { key: keyFrom(options.keyFile) },
-      ...(options.policy === undefined ? {} : { policy: policyFile(requireFile('policy', options.policy)) }),
+      ...policy,
+      ...(options.ledgerGroup === undefined ? {} : { ledger: { groups: options.ledgerGroup } }),
     });
     const console = await serveConsole({
       service: approvals,
       signIn: await signInsFrom(options, approvers),
       tenant: options.tenant,
+      ...policy,
       hostname: options.listen,
       port: options.port,
       ...(options.url === undefined ? {} : { url: options.url }),

@@ -21,10 +21,11 @@ async function show(file: string, options: { readonly json?: true }): Promise<vo
   await printLine(
     'low runs. medium is filed and runs later, once. high blocks until people agreed. Silence is a denial.',
   );
-  await printTable(['tool', 'capability', 'risk', 'expires', 'decided by'], rules.map(rowOf));
+  await printTable(['tool', 'capability', 'risk', 'expires', 'decided by', 'provenance'], rules.map(rowOf));
 }
 
-function rowOf({ tool, source, capability, risk, conditional, approval }: PolicyRule): readonly string[] {
+function rowOf(policyRule: PolicyRule): readonly string[] {
+  const { tool, source, capability, risk, conditional, approval } = policyRule;
   const rule = approval[risk === 'high' ? 'high' : 'medium'];
   const asks = risk !== 'low' || conditional;
   return [
@@ -33,5 +34,12 @@ function rowOf({ tool, source, capability, risk, conditional, approval }: Policy
     conditional ? `${risk} or more` : risk,
     asks ? `${rule.ttlMs / 60_000} min` : '',
     asks ? describeRule(rule) : '',
+    describeProvenance(policyRule),
   ];
+}
+
+/** Where its values have to come from, and whether others may come from it. */
+function describeProvenance({ provenance, trusted }: PolicyRule): string {
+  const rules = provenance.map(({ at, require, otherwise }) => `${at} ${require}, else ${otherwise}`);
+  return [...rules, ...(trusted ? ['its results are trusted'] : [])].join('; ');
 }

@@ -7,33 +7,10 @@ import { ApprovalConflict } from '../errors.ts';
 import { digestApproval, digestArguments } from '../execute/digest.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { StoredApproval } from '../store/store.ts';
+import { argumentsContext, argumentsOf } from './filed-arguments.ts';
+import { filedOrigins, shownOrigins } from './filed-provenance.ts';
 import { defaultApprovalRule, readableRule } from './approval-rule.ts';
 import type { ApprovalView } from './approve.ts';
-
-/** Context under which edited arguments are sealed. */
-export function editContext(approval: string, argumentsDigest: string): string {
-  return `approval|${approval}|edit|${argumentsDigest}`;
-}
-
-/**
- * The arguments that would run, as canonical text: those of the model, or what an approver made of them.
- * @throws ApprovalConflict when they are not those of the digest; KeyError when they cannot be opened
- */
-export function argumentsOf({ id, call, edit, sealedArguments }: StoredApproval, key: SubjectKey): string {
-  const text =
-    edit === undefined
-      ? key.open(sealedArguments, argumentsContext(id))
-      : key.open(edit.sealedArguments, editContext(id, edit.argumentsDigest));
-  if (key.digest(digestArguments(text)) === (edit ?? call).argumentsDigest) return text;
-  throw new ApprovalConflict(`approval ${id} was changed in the store: its arguments are not those of its digest`, {
-    reason: 'unreadable',
-  });
-}
-
-/** Context under which revision 1 of the arguments is sealed. */
-export function argumentsContext(approval: string): string {
-  return `approval|${approval}|arguments|1`;
-}
 
 export function reasonContext(approval: string, approver: string): string {
   return `approval|${approval}|reason|${approver}`;
@@ -52,6 +29,7 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
       reason: 'unreadable',
     });
   }
+  const origins = filedOrigins(approval, key);
   const lapsed = approval.state === 'pending' && approval.expiresAt <= now;
   return {
     ...describe(approval),
@@ -59,6 +37,7 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
     state: lapsed ? 'expired' : approval.state,
     arguments: text,
     ...(approval.edit === undefined ? {} : { originalArguments: sent }),
+    ...(origins === undefined ? {} : { provenance: shownOrigins(origins) }),
     digest: approval.digest,
     votes: approval.votes.map((vote) => ({
       approver: vote.approver,

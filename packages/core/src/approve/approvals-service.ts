@@ -18,6 +18,8 @@ import {
   type EditRequest,
 } from './approver-session.ts';
 import type { ApprovalView, Approver, ApproverDirectory } from './approve.ts';
+import type { Changes } from './changes.ts';
+import type { LedgerAccess } from './oversight.ts';
 import type { VoteSigner } from './votes.ts';
 
 export interface ApprovalsServiceOptions {
@@ -30,6 +32,8 @@ export interface ApprovalsServiceOptions {
   readonly metrics: Metrics;
   /** Decides on edited arguments. Without it nothing can be edited. */
   readonly policy: Authorizer | undefined;
+  readonly ledger?: LedgerAccess | undefined;
+  readonly changes: Changes;
 }
 
 /** Every method takes what the approver presented, and rejects with `ApproverError` when it proves nobody. */

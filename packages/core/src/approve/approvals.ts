@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { MeterProvider } from '@opentelemetry/api';
 import type { Authorizer } from '../authorize/authorize.ts';
+import { ConfigurationError } from '../errors.ts';
 import { keyBytes } from '../key-bytes.ts';
 import { createClock } from '../record/clock.ts';
 import { createMetrics } from '../record/metrics.ts';
@@ -14,6 +15,8 @@ import type { Store } from '../store/store.ts';
 import type { ApproverDirectory } from './approve.ts';
 import { createApprovalsService, type ApprovalsService } from './approvals-service.ts';
 import { createNotifier, type Notifier, type NotifierOptions } from './notifier.ts';
+import { createChanges } from './changes.ts';
+import type { LedgerAccess } from './oversight.ts';
 import { createRefusedRequests, type RefusedRequest } from './refused-requests.ts';
 import { createVoteSigner } from './votes.ts';
 
@@ -30,6 +33,8 @@ export interface CreateApprovalsOptions {
    * show; without it nothing can be edited, and channels see what its `redact` entries hide.
    */
   readonly policy?: Authorizer;
+  /** Who of the approvers may read the ledger of their tenant, and from where. */
+  readonly ledger?: LedgerAccess;
   readonly now?: () => number;
 }
 
@@ -49,7 +54,12 @@ export interface Approvals extends ApprovalsService {
 }
 
 export function createApprovals(options: CreateApprovalsOptions): Approvals {
-  const { store, approvers } = options;
+  const { store, approvers, ledger } = options;
+  if (ledger?.groups?.length === 0) {
+    throw new ConfigurationError(
+      'an empty list of groups that may read the ledger: name one, or leave it out for every approver',
+    );
+  }
   const clock = createClock(options.now);
   const signer = createVoteSigner(options.signingKey);
   const sealer = createSealer({ masterKey: keyBytes(options.audit.key, 32), keys: store });
@@ -62,6 +72,8 @@ export function createApprovals(options: CreateApprovalsOptions): Approvals {
     sealer,
     clock,
     policy: options.policy,
+    ledger,
+    changes: createChanges(store),
     recorder,
     metrics: createMetrics(options.audit.meterProvider),
   });

@@ -8,6 +8,18 @@
 import type { ApprovalMode, ApprovalState, Risk } from '../call.ts';
 import type { ApprovalRule } from './approval-rule.ts';
 
+/** What `ApprovalView.provenance` says of one value. `approver`: an approver wrote it into the request. */
+export interface ShownOrigin {
+  /** JSON Pointer (RFC 6901) of a value in `ApprovalView.arguments` that is no object and no array. */
+  readonly pointer: string;
+  /** `model`: nothing that this server saw holds the value. */
+  readonly origin: 'user' | 'tool' | 'system' | 'model' | 'approver';
+  /** Whose result it was in. */
+  readonly tool?: string;
+  /** Whether rules take the source as one that may choose values. Never for `model`. */
+  readonly trusted: boolean;
+}
+
 /** What a person is shown: the canonical arguments that will run, opened. */
 export interface ApprovalView {
   readonly id: string;
@@ -29,6 +41,11 @@ export interface ApprovalView {
   readonly arguments: string;
   /** What the model had sent, when an approver changed it. */
   readonly originalArguments?: string;
+  /**
+   * Where the values of `arguments` came from, as far as the gate saw it when the call was made. A value that is not
+   * listed, and all of them where this is absent, is of unknown origin: show it as such, never as trusted.
+   */
+  readonly provenance?: readonly ShownOrigin[];
   readonly rule: ApprovalRule;
   /** What the approver signs; shown so that two screens can be compared. */
   readonly digest: string;
@@ -56,6 +73,8 @@ export interface Approver {
 export interface ApproverDirectory {
   /** @param credential what the person presented, e.g. a bearer token */
   authenticate(credential: string): Approver | undefined | Promise<Approver | undefined>;
+  /** Everybody who may decide in this tenant, for people to read: it gives nobody a right. */
+  list?(tenant: string): readonly Approver[] | Promise<readonly Approver[]>;
 }
 
 /**

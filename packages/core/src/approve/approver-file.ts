@@ -7,7 +7,7 @@ import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { ApproverError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
-import type { ApproverDirectory } from './approve.ts';
+import type { Approver, ApproverDirectory } from './approve.ts';
 
 interface ApproverEntry {
   readonly tenant: string;
@@ -44,9 +44,17 @@ export function approverFile(path: string): ApproverDirectory {
         const known = Buffer.from(entry.token);
         return known.length === presented.length && timingSafeEqual(known, presented);
       });
-      return match && { tenant: match.tenant, id: match.id, groups: groupsOf(match.groups ?? [], Date.now()) };
+      return match && approverOf(match);
     },
+    list: (tenant) =>
+      readApprovers(path)
+        .filter((entry) => entry.tenant === tenant)
+        .map(approverOf),
   };
+}
+
+function approverOf({ tenant, id, groups = [] }: ApproverEntry): Approver {
+  return { tenant, id, groups: groupsOf(groups, Date.now()) };
 }
 
 function readApprovers(path: string): readonly ApproverEntry[] {

@@ -4,7 +4,7 @@
  */
 import { ApprovalConflict, ApprovalNotFound, ApproverError, KeyError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
-import { measureApproval } from '../record/metrics.ts';
+import { measureApproval, measureVote } from '../record/metrics.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { ApprovalFilter, EditResult, StoredApproval, Vote, VoteResult } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
@@ -14,6 +14,7 @@ import { reasonContext, viewApproval, viewUnreadable } from './approval-view.ts'
 import type { ApprovalsServiceOptions } from './approvals-service.ts';
 import type { ApprovalView, Approver } from './approve.ts';
 import { editArguments } from './edit-arguments.ts';
+import { createOversight, type Oversight } from './oversight.ts';
 import { recordingRefusal, type Attempt } from './refused-act.ts';
 import { samePerson } from './votes.ts';
 
@@ -37,12 +38,17 @@ export interface EditRequest {
 export type ApprovalQuery = Pick<ApprovalFilter, 'state' | 'run' | 'before' | 'after' | 'newestFirst' | 'limit'>;
 
 /** Errors are those of `ApprovalsService`. */
-export interface ApproverSession {
+export interface ApproverSession extends Oversight {
   readonly approver: Approver;
   list(filter?: ApprovalQuery): Promise<readonly ApprovalView[]>;
   show(id: string): Promise<ApprovalView>;
   decide(input: DecideInput): Promise<ApprovalView>;
   edit(request: EditRequest): Promise<ApprovalView>;
+  /**
+   * Resolves when requests of the tenant may have changed, or when `signal` aborts. Only shortens a wait: see `Store.approvalChanged`.
+   * @param ids the ones that are watched; what is decided through this service wakes in any case
+   */
+  changed(ids: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
 /** A request that this approver may act on now. */
@@ -97,8 +103,10 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
     return { approval, view, key, rule };
   }
 
+  const tell = (): void => options.changes.tell(approver.tenant);
   const acts = { options, approver, subject, openForAction };
   return {
+    ...createOversight(options, approver),
     approver,
     async list(filter = {}) {
       const approvals = await store.approvals(approver.tenant, filter);
@@ -106,8 +114,9 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
       return Promise.all(approvals.map((approval) => view(approval).catch(() => viewUnreadable(approval))));
     },
     show: async (id) => view(await find(id)),
-    decide: (input) => decide(acts, input),
-    edit: (request) => edit(acts, request),
+    decide: (input) => decide(acts, input).finally(tell),
+    edit: (request) => edit(acts, request).finally(tell),
+    changed: (ids, signal) => options.changes.next(approver.tenant, ids, signal),
   };
 }
 
@@ -161,6 +170,7 @@ async function castVote(
     undecidedRecords: [options.recorder.draft(event, key)],
   });
   const after = accepted(result, approval);
+  measureVote(options.metrics, approval, vote);
   if (after.state !== 'pending') measureApproval(options.metrics, approval, after.state, vote.time);
   return { after, key, time: vote.time };
 }

@@ -12,7 +12,8 @@ import { parseJsonText } from '../execute/json-text.ts';
 import type { RecordEvent } from '../record/record.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { StoredApproval, StoredEdit } from '../store/store.ts';
-import { editContext } from './approval-view.ts';
+import { editContext } from './filed-arguments.ts';
+import { editedOrigins } from './filed-provenance.ts';
 
 interface EditedArguments {
   readonly digest: string;
@@ -54,7 +55,8 @@ export async function editArguments(
 async function permit(policy: Authorizer, approval: StoredApproval, key: SubjectKey, view: unknown): Promise<Decision> {
   const { tenant, agent, delegation, tool } = approval.call;
   const asked = { authorizer: policy, users: undefined, timeoutMs: policyTimeoutMs };
-  const decision = await ask(asked, { tenant, user: key.user, agent, delegation }, tool, view);
+  const subject = { tenant, user: key.user, agent, delegation };
+  const decision = await ask(asked, subject, tool, view, () => editedOrigins(approval, key, view));
   if (decision.verdict === 'deny') {
     throw editDenied(`the policy denies these arguments: ${decision.reasons[0]?.code ?? 'no reason'}`);
   }

@@ -11,7 +11,7 @@ import { digestArguments } from '../execute/digest.ts';
 import { denied } from '../stop.ts';
 import type { StoredApproval } from '../store/store.ts';
 import { within } from '../within-time.ts';
-import { argumentsOf } from './approval-view.ts';
+import { argumentsOf } from './filed-arguments.ts';
 
 const validateTimeoutMs = 5_000;
 

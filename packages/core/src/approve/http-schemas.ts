@@ -70,6 +70,20 @@ const approvalProperties: Readonly<Record<keyof ApprovalView, SchemaNode>> = {
     'Canonical JSON (RFC 8785): exactly what would run. `[unreadable]` when it cannot be shown.',
   ),
   originalArguments: described(text, 'What the model had sent, when an approver changed it.'),
+  provenance: {
+    type: 'array',
+    description: 'Where values of `arguments` came from. One that is not listed is of unknown origin.',
+    items: {
+      type: 'object',
+      properties: {
+        pointer: described(text, 'JSON Pointer (RFC 6901) into `arguments`.'),
+        origin: { type: 'string', enum: ['user', 'tool', 'system', 'model', 'approver'] },
+        tool: text,
+        trusted: flag,
+      },
+      required: ['pointer', 'origin', 'trusted'],
+    },
+  },
   rule: {
     type: 'object',
     properties: ruleProperties,
@@ -106,7 +120,7 @@ export const schemas: Readonly<Record<SchemaName, SchemaNode>> = {
   Approval: {
     type: 'object',
     properties: approvalProperties,
-    required: Object.keys(approvalProperties).filter((name) => name !== 'originalArguments'),
+    required: Object.keys(approvalProperties).filter((name) => name !== 'originalArguments' && name !== 'provenance'),
   },
   ApprovalPage: {
     type: 'object',

@@ -9,7 +9,8 @@ import { redactArguments } from '../record/redact.ts';
 import type { Sealer, SubjectKey } from '../record/sealing.ts';
 import type { StoredApproval } from '../store/store.ts';
 import { groupsInCharge, parseApprovalRule } from './approval-rule.ts';
-import { argumentsOf } from './approval-view.ts';
+import { argumentsOf } from './filed-arguments.ts';
+import { filedOrigins } from './filed-provenance.ts';
 import type { ApprovalNotice } from './approve.ts';
 import { visible } from './visible.ts';
 
@@ -49,7 +50,8 @@ async function summaryOf(policy: Authorizer | undefined, approval: StoredApprova
   if (policy === undefined) return visible(JSON.stringify(redactArguments(view)));
   const { tenant, agent, delegation, tool } = approval.call;
   const asked = { authorizer: policy, users: undefined, timeoutMs: policyTimeoutMs };
-  const { rule } = await ask(asked, { tenant, user: key.user, agent, delegation }, tool, view);
+  const subject = { tenant, user: key.user, agent, delegation };
+  const { rule } = await ask(asked, subject, tool, view, () => filedOrigins(approval, key));
   if (rule === undefined) return '[redacted]';
   return visible(JSON.stringify(redactArguments(view, { rules: rule.redact, digest: key.digest })));
 }

@@ -8,13 +8,14 @@ import type { PreparedCall } from '../execute/prepare-call.ts';
 import { pendingMessage } from '../messages.ts';
 import { decisionEvent } from '../record/call-events.ts';
 import { traced, type GateContext } from '../gate-context.ts';
-import { measureApproval } from '../record/metrics.ts';
+import { countOpened, measureApproval } from '../record/metrics.ts';
 import { denied, Stop } from '../stop.ts';
 import type { NewApproval, StoredApproval } from '../store/store.ts';
 import { approvalEvent } from './approval-record.ts';
 import { newApprovalId } from './approval-id.ts';
 import { approvalRuleText, defaultApprovalRule } from './approval-rule.ts';
-import { argumentsContext } from './approval-view.ts';
+import { argumentsContext } from './filed-arguments.ts';
+import { sealProvenance } from './filed-provenance.ts';
 import { waitForDecision } from './wait.ts';
 
 /** High risk blocks; medium is filed and run later. */
@@ -61,6 +62,7 @@ export async function fileApproval(
   });
   const found = result.status === 'observed' ? result.approval : undefined;
   span.end(found === undefined ? {} : { approval: found.id, approvalState: found.state, approvalMode: found.mode });
+  if (result.status === 'observed' && result.opened) countOpened(runtime.metrics, approval);
   if (result.status === 'refused')
     throw denied(result.code, { callKey: call.facts.key, capability: decision.capability });
   if (result.approval === undefined)
@@ -74,6 +76,7 @@ function newApproval(context: GateContext, call: PreparedCall, decision: Decisio
   const id = newApprovalId(facts.tenant);
   const { risk, rule: tool } = decision;
   const rule = tool?.approval?.[risk === 'high' ? 'high' : 'medium'] ?? defaultApprovalRule;
+  const sealedProvenance = sealProvenance(context, call, id);
   const content = {
     id,
     ruleDigest: decision.ruleDigest,
@@ -84,6 +87,7 @@ function newApproval(context: GateContext, call: PreparedCall, decision: Decisio
     createdAt,
     expiresAt: createdAt + rule.ttlMs,
     rule: approvalRuleText(rule),
+    ...(sealedProvenance === undefined ? {} : { sealedProvenance }),
   };
   return {
     ...content,

@@ -19,7 +19,7 @@ import { recordDenial } from '../record/record-denial.ts';
 import { asStop, denied, Stop } from '../stop.ts';
 import type { CallFacts, StoredApproval } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
-import { argumentsContext } from './approval-view.ts';
+import { argumentsContext } from './filed-arguments.ts';
 
 /** Guarded tools of adapters carry this, so that they can be run without their framework. */
 export const runnable: unique symbol = Symbol.for('countersign/1/runnable') as never;

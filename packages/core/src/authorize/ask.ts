@@ -5,7 +5,7 @@
 import type { Decision, ReasonCode, ToolIdentity } from '../call.ts';
 import { describeError } from '../describe-error.ts';
 import { within } from '../within-time.ts';
-import type { Authorizer, Subject, UserDirectory } from './authorize.ts';
+import type { Authorizer, Provenance, Subject, UserDirectory } from './authorize.ts';
 
 export interface Asked {
   readonly authorizer: Authorizer;
@@ -14,14 +14,20 @@ export interface Asked {
 }
 
 /** Never rejects. Synchronous authorizers are answered without a turn of the event loop in between. */
-export async function ask(asked: Asked, principal: Subject, tool: ToolIdentity, view: unknown): Promise<Decision> {
+export async function ask(
+  asked: Asked,
+  principal: Subject,
+  tool: ToolIdentity,
+  view: unknown,
+  provenance: Provenance,
+): Promise<Decision> {
   try {
     if (asked.users !== undefined) {
       const active = asked.users.active(principal.tenant, principal.user);
       if ((typeof active === 'boolean' ? active : await within(active, asked.timeoutMs)) !== true)
         return refusal('user_inactive');
     }
-    const answer = asked.authorizer.decide(principal, tool, view);
+    const answer = asked.authorizer.decide(principal, tool, view, provenance);
     return checked(answer instanceof Promise ? await within(answer, asked.timeoutMs) : answer);
   } catch (error) {
     return refusal('authorizer_failed', describeError(error));

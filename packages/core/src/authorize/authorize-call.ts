@@ -10,7 +10,10 @@ import { decisionEvent } from '../record/call-events.ts';
 import type { SpanDetails } from '../record/telemetry.ts';
 import { denied, firstReason, type Stop } from '../stop.ts';
 import type { StoredApproval } from '../store/store.ts';
+import { filedOrigins, originsAtFiling } from '../approve/filed-provenance.ts';
 import { ask } from './ask.ts';
+import type { Provenance } from './authorize.ts';
+import { traceCall } from './trace-call.ts';
 
 /** @throws Stop when the verdict is `deny` */
 export async function authorize(context: GateContext, call: PreparedCall): Promise<Decision> {
@@ -26,9 +29,20 @@ export async function authorize(context: GateContext, call: PreparedCall): Promi
   return decision;
 }
 
-function askFor(context: GateContext, call: PreparedCall): Promise<Decision> {
+/** With the provenance of an approval, once there is one: what it was filed with may be out of this process's sight. */
+async function askFor(context: GateContext, call: PreparedCall, approval?: StoredApproval): Promise<Decision> {
   const { asked } = context.runtime;
-  return ask(asked, context.principal, call.facts.tool, call.arguments.view);
+  const askWith = (provenance: Provenance): Promise<Decision> =>
+    ask(asked, context.principal, call.facts.tool, call.arguments.view, provenance);
+  if (approval !== undefined) return askWith(() => filedOrigins(approval, context.key));
+  let mattered = false;
+  const decision = await askWith(() => {
+    mattered = true;
+    return traceCall(context, call);
+  });
+  if (!mattered || decision.verdict === 'allow') return decision;
+  const filed = await originsAtFiling(context, call);
+  return filed === undefined ? decision : askWith(() => filed);
 }
 
 function describe({ verdict, risk, capability, policyVersion, ruleDigest, reasons }: Decision): SpanDetails {
@@ -96,7 +110,7 @@ async function recordSeen(context: GateContext, call: PreparedCall, decision: De
  * @throws Stop when the policy now denies, or is not the one that the approval was given under
  */
 export async function redecide(context: GateContext, call: PreparedCall, approval: StoredApproval): Promise<Decision> {
-  const now = await askFor(context, call);
+  const now = await askFor(context, call, approval);
   if (now.verdict === 'deny') throw await recordedDenial(context, call, now);
   const stricter = maxRisk(now.risk, approval.risk) !== approval.risk;
   if (stricter || now.ruleDigest !== approval.ruleDigest) {
@@ -109,8 +123,13 @@ export async function redecide(context: GateContext, call: PreparedCall, approva
  * Asks once more for a call that was decided a while ago.
  * @throws Stop unless the same rules still give the same verdict, at no higher risk
  */
-export async function decideAgain(context: GateContext, call: PreparedCall, before: Decision): Promise<void> {
-  const now = await askFor(context, call);
+export async function decideAgain(
+  context: GateContext,
+  call: PreparedCall,
+  before: Decision,
+  approval: StoredApproval | undefined,
+): Promise<void> {
+  const now = await askFor(context, call, approval);
   if (now.verdict === 'deny') throw await recordedDenial(context, call, now);
   if (maxRisk(now.risk, before.risk) === before.risk && now.ruleDigest === before.ruleDigest) return;
   throw denied('approval_stale', { callKey: call.facts.key, capability: now.capability });

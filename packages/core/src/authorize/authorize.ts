@@ -3,6 +3,7 @@
  * @module
  */
 import type { Decision, ToolIdentity } from '../call.ts';
+import type { ValueOrigin } from './provenance.ts';
 
 /** Who asks, in plain data. The gate builds it from an opaque principal. */
 export interface Subject {
@@ -16,7 +17,9 @@ export interface Subject {
 /** Something that decides. Built in: a compiled policy. A throw, a rejection or a time-out of it is a denial. */
 export interface Authorizer {
   /** Pure: no side effect, the same answer for the same question under the same version. */
-  decide(subject: Subject, tool: ToolIdentity, args: unknown): Decision | Promise<Decision>;
+  decide(subject: Subject, tool: ToolIdentity, args: unknown, provenance?: Provenance): Decision | Promise<Decision>;
+  /** Whether the results of this tool are a source that may choose values. Absent: no tool's are. */
+  trusts?(tenant: string, tool: Pick<ToolIdentity, 'name' | 'source'>): boolean;
   /** Version of the rules in force for a tenant; `undefined` when the tenant is unknown. */
   version(tenant: string): string | undefined;
   /** The tool names with a policy entry, for the inventory. */
@@ -24,6 +27,12 @@ export interface Authorizer {
   /** Whether the agent, its delegation and the user exist in this tenant: asked before arguments matter. */
   permittedTools(subject: Subject): readonly string[];
 }
+
+/**
+ * Where the values of the arguments came from. Costs time proportional to the conversation, so ask only for a rule that
+ * needs it. `undefined`: it is not known, and no value may count as anybody's but the model's.
+ */
+export type Provenance = () => readonly ValueOrigin[] | undefined;
 
 /** Optional source of truth about users, asked on every call (cache for seconds at most). A throw denies. */
 export interface UserDirectory {

@@ -20,7 +20,9 @@ export function combinePolicies(policies: readonly Policy[]): Authorizer {
     }
   }
   return Object.freeze({
-    decide: (subject, tool, args) => byTenant.get(subject.tenant)?.decide(subject, tool, args) ?? unknownTenant,
+    decide: (subject, tool, args, provenance) =>
+      byTenant.get(subject.tenant)?.decide(subject, tool, args, provenance) ?? unknownTenant,
+    trusts: (tenant, tool) => byTenant.get(tenant)?.trusts(tenant, tool) === true,
     version: (tenant) => byTenant.get(tenant)?.version(tenant),
     tools: (tenant) => byTenant.get(tenant)?.tools(tenant) ?? [],
     permittedTools: (subject) => byTenant.get(subject.tenant)?.permittedTools(subject) ?? [],

@@ -11,6 +11,7 @@ import { compileCredential, requireOneBudget } from './compile-credentials.ts';
 import { digestOf, riskRank, riskStatement } from './compiled-policy.ts';
 import type { CompiledCondition, CompiledTool, RiskStatement } from './compiled-policy.ts';
 import { pointer } from './plain-document.ts';
+import { compileProvenance } from './provenance-rules.ts';
 import type { CapabilityEntry, RiskCondition, ToolEntry } from './policy-document.ts';
 
 export function compileTools(compilation: Compilation): Map<string, CompiledTool> {
@@ -61,6 +62,7 @@ export function compileTool(
     permits,
     base,
     conditions: conditions.filter(({ raises }) => raises.rank > base.rank),
+    provenance: compileProvenance(entry.provenance, name, path, issues),
     digest: digestOf('tool', [
       name,
       entry,
@@ -130,6 +132,9 @@ function compileRule(
       message: 'a tool that orchestrates can be entered again and takes no credential',
     });
   }
+  if (entry.orchestrates === true && entry.trusted === true) {
+    issues.push({ path: `${path}/trusted`, message: 'what a tool that orchestrates answers is written by a model' });
+  }
   const services = new Set<string>();
   for (const { credential, at } of entries) {
     if (services.has(credential.service)) {
@@ -145,6 +150,7 @@ function compileRule(
     idempotent: entry.idempotent ?? false,
     orchestrates: entry.orchestrates ?? false,
     retain: entry.retain ?? 'run',
+    ...(entry.trusted === true ? { trusted: true } : {}),
     ...(entry.redact === undefined ? {} : { redact: compileRedaction(entry.redact, `${path}/redact`, issues) }),
     approval: compileApprovals(compilation, [
       { entry: entry.approval, path: `${path}/approval` },

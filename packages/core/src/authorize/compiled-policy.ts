@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { Reason, ReasonCode, Risk, ToolRule, Verdict } from '../call.ts';
 import type { ArgumentCheck } from './argument-schema.ts';
+import type { ProvenanceRule } from './provenance-rules.ts';
 
 /** A risk, the verdict it leads to, and what says so. */
 export interface RiskStatement {
@@ -27,6 +28,7 @@ export interface CompiledTool {
   readonly permits: ArgumentCheck | undefined;
   readonly base: RiskStatement;
   readonly conditions: readonly CompiledCondition[];
+  readonly provenance: readonly ProvenanceRule[];
   /** Of the tool's entry, its capability's entry and the catalogue's. */
   readonly digest: string;
   readonly rule: ToolRule & Required<Pick<ToolRule, 'approval'>>;

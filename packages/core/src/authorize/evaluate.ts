@@ -1,11 +1,12 @@
 /**
  * The decision. Synchronous and pure; in this order, so that a caller who is not known learns nothing about tools, and
  * one without the capability nothing about constraints: tenant, agent, delegating agents, user, user's state; tool,
- * source; capability of agent, user, delegating agents; constraints of tool, agent, user, delegating agents; risk.
+ * source; capability of agent, user, delegating agents; constraints of tool, agent, user, delegating agents; provenance
+ * of the arguments; risk.
  * @module
  */
 import type { Decision, ToolIdentity } from '../call.ts';
-import type { Subject } from './authorize.ts';
+import type { Provenance, Subject } from './authorize.ts';
 import { functionSource } from './compile-functions.ts';
 import { riskStatement } from './compiled-policy.ts';
 import type {
@@ -17,18 +18,27 @@ import type {
 } from './compiled-policy.ts';
 import { explain } from './explain.ts';
 import type { Denial } from './explain.ts';
+import { unproven } from './provenance-rules.ts';
+
+export interface Question {
+  readonly subject: Subject;
+  readonly tool: ToolIdentity;
+  readonly args: unknown;
+  readonly provenance?: Provenance | undefined;
+}
 
 /** Never throws: whatever cannot be evaluated is denied. */
-export function decide(policy: CompiledPolicy, subject: Subject, identity: ToolIdentity, args: unknown): Decision {
+export function decide(policy: CompiledPolicy, question: Question): Decision {
   try {
-    return evaluate(policy, subject, identity, args);
+    return evaluate(policy, question);
   } catch {
     // What was thrown may quote the arguments.
     return denied(policy, { code: 'authorizer_failed' });
   }
 }
 
-function evaluate(policy: CompiledPolicy, subject: Subject, identity: ToolIdentity, args: unknown): Decision {
+function evaluate(policy: CompiledPolicy, question: Question): Decision {
+  const { subject, tool: identity } = question;
   const { tenant, user: userId, agent: agentId, delegation } = subject;
   if (!policy.tenants.has(tenant)) return denied(policy, { code: 'tenant_unknown', name: tenant });
   const agent = policy.agents.get(agentId);
@@ -62,7 +72,7 @@ function evaluate(policy: CompiledPolicy, subject: Subject, identity: ToolIdenti
     held.push(ofDelegate);
     ruleDigest += `.${ofDelegate.digest}`;
   }
-  return weigh(policy, subject, tool, { held, ruleDigest }, args);
+  return weigh(policy, question, tool, { held, ruleDigest });
 }
 
 interface Rules {
@@ -73,10 +83,9 @@ interface Rules {
 
 function weigh(
   policy: CompiledPolicy,
-  subject: Subject,
+  { subject, args, provenance }: Question,
   tool: CompiledTool,
   { held, ruleDigest }: Rules,
-  args: unknown,
 ): Decision {
   if (tool.permits !== undefined && !tool.permits(args)) {
     return deniedTool(policy, tool, { code: 'constraint_failed', tool, subject, args }, ruleDigest);
@@ -86,7 +95,15 @@ function weigh(
     const denial = { code: 'constraint_failed', tool, subject, args, held: held[index], index } as const;
     return deniedTool(policy, tool, denial, ruleDigest);
   }
+  const open = tool.provenance.length === 0 ? [] : unproven(policy, tool, args, provenance?.());
+  const denying = open.find(({ otherwise }) => otherwise === 'deny');
+  if (denying !== undefined) {
+    return deniedTool(policy, tool, { code: 'constraint_failed', tool, rule: denying }, ruleDigest);
+  }
   let statement = raise(tool.base, tool.conditions, args);
+  for (const { otherwise } of open) {
+    if (otherwise !== 'deny' && otherwise.rank > statement.rank) statement = otherwise;
+  }
   for (const capability of held) if (!capability.plain) statement = raiseByGrants(statement, capability, args);
   return {
     verdict: statement.verdict,

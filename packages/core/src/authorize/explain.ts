@@ -6,6 +6,7 @@
 import type { ArgumentCheck, ArgumentError } from './argument-schema.ts';
 import type { Subject } from './authorize.ts';
 import type { CompiledTool, HeldCapability } from './compiled-policy.ts';
+import { explainProvenance, type ProvenanceRule } from './provenance-rules.ts';
 
 export type Denial =
   | { readonly code: 'authorizer_failed' }
@@ -19,9 +20,11 @@ export type Denial =
       readonly tool: CompiledTool;
       readonly name: unknown;
     }
+  | { readonly code: 'constraint_failed'; readonly tool: CompiledTool; readonly rule: ProvenanceRule }
   | {
       readonly code: 'constraint_failed';
       readonly tool: CompiledTool;
+      readonly rule?: undefined;
       readonly subject: Subject;
       readonly args: unknown;
       /** The grants that failed, and whose: 0 the agent, 1 the user, then the delegating agents. Absent: the tool's own. */
@@ -50,7 +53,7 @@ export function explain(policy: string, denial: Denial): string {
     case 'capability_missing_user':
       return missing('user', 'users', denial.tool, denial.name);
     case 'constraint_failed':
-      return explainConstraint(denial);
+      return denial.rule === undefined ? explainConstraint(denial) : explainProvenance(denial.tool.name, denial.rule);
     case 'authorizer_failed':
     default:
       return `policy ${policy} could not be evaluated on this call`;
@@ -62,7 +65,7 @@ function missing(kind: string, section: string, tool: CompiledTool, name: unknow
   return `tools/${tool.name} needs ${tool.capability}, which ${kind} ${quote(name)} does not hold; to pass, grant it in ${where}`;
 }
 
-type ConstraintDenial = Extract<Denial, { code: 'constraint_failed' }>;
+type ConstraintDenial = Extract<Denial, { code: 'constraint_failed'; rule?: undefined }>;
 
 function explainConstraint({ tool, subject, args, held, index }: ConstraintDenial): string {
   if (held === undefined) return `tools/${tool.name}/arguments: ${failure(tool.permits, args)}`;

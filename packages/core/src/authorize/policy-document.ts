@@ -14,6 +14,16 @@ export interface RiskCondition {
   readonly risk: 'medium' | 'high';
 }
 
+/** Demands that values come from somewhere else than the model. `docs/policy.md` says when they count as found. */
+export interface ProvenanceEntry {
+  /** Path of the values, e.g. `/payee/iban`, with all that is below it. `*` stands for any member or item. */
+  readonly at: string;
+  /** `user`: this user's own words. `trusted`: also your instructions, and results of tools that are `trusted`. */
+  readonly require: 'user' | 'trusted';
+  /** What happens where that is not known: the call is denied, or its risk is at least this. Default `deny`. */
+  readonly otherwise?: 'deny' | 'medium' | 'high';
+}
+
 export interface FetchEntry {
   /** Exact origins, e.g. `https://api.example.com`: https, or http on this machine. */
   readonly origins: readonly string[];
@@ -59,6 +69,12 @@ export interface ToolEntry {
   readonly when?: readonly RiskCondition[];
   /** Holds for everybody. */
   readonly arguments?: ArgumentSchema;
+  readonly provenance?: readonly ProvenanceEntry[];
+  /**
+   * The results of this tool may choose values for rules that require a trusted source: neither the model nor a stranger
+   * can make it answer what they like. Default false.
+   */
+  readonly trusted?: boolean;
   /** Either this or `credentials`. */
   readonly credential?: CredentialEntry;
   readonly credentials?: readonly CredentialEntry[];

@@ -53,6 +53,10 @@ const forms: SchemaNode = {
 
 const entries: SchemaNode = {
   condition: object({ arguments: { type: 'object' }, risk: { enum: ['medium', 'high'] } }, ['arguments', 'risk']),
+  provenance: object(
+    { at: reference('path'), require: { enum: ['user', 'trusted'] }, otherwise: { enum: ['deny', 'medium', 'high'] } },
+    ['at', 'require'],
+  ),
   credential: object(
     {
       service: reference('service'),
@@ -100,6 +104,8 @@ const entries: SchemaNode = {
       source: reference('source'),
       when: listOf('condition'),
       arguments: { type: 'object' },
+      provenance: listOf('provenance', { minItems: 1, maxItems: 50 }),
+      trusted: { type: 'boolean' },
       credential: reference('credential'),
       credentials: listOf('credential'),
       idempotent: { type: 'boolean' },

@@ -5,11 +5,13 @@
 import type { ApprovalRule } from '../approve/approval-rule.ts';
 import type { Decision, Risk, ToolIdentity } from '../call.ts';
 import { PolicyError } from '../errors.ts';
-import type { Authorizer, Subject } from './authorize.ts';
+import type { Authorizer, Provenance, Subject } from './authorize.ts';
 import { compilePolicy } from './compile-policy.ts';
-import type { CompiledPolicy, CompiledTool } from './compiled-policy.ts';
+import type { CompiledPolicy, CompiledTool, RiskStatement } from './compiled-policy.ts';
+import { listAgents, type PolicyAgent } from './policy-agents.ts';
 import { decide, permittedTools } from './evaluate.ts';
-import type { PolicyDocument } from './policy-document.ts';
+import { trustsTool } from './provenance-rules.ts';
+import type { PolicyDocument, ProvenanceEntry } from './policy-document.ts';
 
 /** What a policy says about one tool, with what it inherits and every default filled in. */
 export interface PolicyRule {
@@ -20,7 +22,13 @@ export interface PolicyRule {
   readonly risk: Risk;
   /** Whether conditions can raise it. */
   readonly conditional: boolean;
+  /** Which values have to come from where, as written, with the default filled in. */
+  readonly provenance: readonly Required<ProvenanceEntry>[];
+  /** Whether its results may choose values of later calls. */
+  readonly trusted: boolean;
   readonly approval: Readonly<Record<'medium' | 'high', ApprovalRule>>;
+  /** Services whose credentials the tool gets. */
+  readonly services: readonly string[];
 }
 
 /** An {@link Authorizer} made of a policy document. Immutable: a changed document makes a new one. */
@@ -31,8 +39,11 @@ export interface Policy extends Authorizer {
   readonly tenants: readonly string[];
   /** What holds for each tool, for people to read. */
   readonly rules: readonly PolicyRule[];
+  /** What each agent may do and at what risk, for people to read: the first `limit` in the order of their names. */
+  agents(limit?: number): readonly PolicyAgent[];
   /** Never throws and never waits. */
-  decide(subject: Subject, tool: ToolIdentity, args: unknown): Decision;
+  decide(subject: Subject, tool: ToolIdentity, args: unknown, provenance?: Provenance): Decision;
+  trusts(tenant: string, tool: Pick<ToolIdentity, 'name' | 'source'>): boolean;
 }
 
 /**
@@ -53,21 +64,35 @@ export function policyOf(compiled: CompiledPolicy): Policy {
     digest: compiled.digest,
     tenants: Object.freeze([...compiled.tenants]),
     rules: Object.freeze([...compiled.tools.values()].map(ruleOf)),
-    decide: (subject, tool, args) => decide(compiled, subject, tool, args),
+    agents: (limit) => listAgents(compiled, limit),
+    decide: (subject, tool, args, provenance) => decide(compiled, { subject, tool, args, provenance }),
+    trusts: (tenant, tool) => compiled.tenants.has(tenant) && trustsTool(compiled, tool),
     version: (tenant) => (compiled.tenants.has(tenant) ? compiled.policyVersion : undefined),
     tools: (tenant) => (compiled.tenants.has(tenant) ? toolNames : []),
     permittedTools: (subject) => permittedTools(compiled, subject),
   } satisfies Policy);
 }
 
-function ruleOf({ name, source, capability, base, conditions, rule }: CompiledTool): PolicyRule {
+function raisedTo({ risk }: RiskStatement): 'medium' | 'high' {
+  return risk === 'medium' ? risk : 'high';
+}
+
+function ruleOf({ name, source, capability, base, conditions, provenance, rule }: CompiledTool): PolicyRule {
   const { approval } = rule;
   return Object.freeze({
     tool: name,
     source,
     capability,
     risk: base.risk,
-    conditional: conditions.length > 0,
+    conditional:
+      conditions.length > 0 || provenance.some(({ otherwise }) => otherwise !== 'deny' && otherwise.rank > base.rank),
+    provenance: Object.freeze(
+      provenance.map(({ at, require, otherwise }) =>
+        Object.freeze({ at, require, otherwise: otherwise === 'deny' ? otherwise : raisedTo(otherwise) }),
+      ),
+    ),
+    trusted: rule.trusted === true,
     approval,
+    services: Object.freeze(rule.credentials?.map(({ service }) => service) ?? []),
   });
 }

@@ -14,7 +14,8 @@ import { callEvent, decisionEvent } from '../record/call-events.ts';
 import type { GateContext } from '../gate-context.ts';
 import { denied, Stop } from '../stop.ts';
 import { plainCodec, type Decoder } from './codec.ts';
-import { replayOutcome } from './outcome.ts';
+import { noteResult } from './note-result.ts';
+import { encodeResult, replayOutcome } from './outcome.ts';
 import type { PreparedCall } from './prepare-call.ts';
 
 export interface Claimed {
@@ -70,7 +71,7 @@ export async function claim(
     const result = await answerOf(answer, attempt);
     claimed = result.status === 'claimed';
     if (result.status !== 'refused') runtime.unrun.claimed(facts.key);
-    if (!claimed) return await notClaimed(context, call, result, approval, codec);
+    if (!claimed) return await notClaimed({ context, call, rule, approval }, result, codec);
     return { ...attempt, waitedMs: performance.now() - asked };
   } finally {
     if (mine && !claimed) runtime.live.delete(facts.key);
@@ -93,16 +94,17 @@ async function answerOf(answer: Promise<ClaimResult>, attempt: Omit<Claimed, 'wa
 
 /** Why this attempt does not run. Only a call that a person could still let run comes back. */
 async function notClaimed(
-  context: GateContext,
-  call: PreparedCall,
+  { context, call, rule, approval }: Pick<Claimed, 'context' | 'call' | 'rule' | 'approval'>,
   result: ClaimResult,
-  approval: StoredApproval | undefined,
   codec: Decoder,
 ): Promise<'needs_review'> {
   const { facts } = call;
   switch (result.status) {
-    case 'settled':
-      throw new Stop(replayOutcome(context.key, facts, result.outcome, codec), { recorded: true });
+    case 'settled': {
+      const outcome = replayOutcome(context.key, facts, result.outcome, codec);
+      if (outcome.status === 'completed') noteResult(context, call, rule, encodeResult(outcome.result, plainCodec));
+      throw new Stop(outcome, { recorded: true });
+    }
     case 'unsettled':
       throw new Stop(await outcomeOfOther(context, call, codec), { recorded: true });
     case 'refused':

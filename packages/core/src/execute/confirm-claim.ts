@@ -14,7 +14,7 @@ const staleMs = 20;
 export async function confirmClaim(claimed: Claimed): Promise<Claimed> {
   if (claimed.waitedMs < staleMs) return claimed;
   try {
-    await decideAgain(claimed.context, claimed.call, claimed.decision);
+    await decideAgain(claimed.context, claimed.call, claimed.decision, claimed.approval);
     return claimed;
   } catch (error) {
     const unasked = claimed.plans.map(({ id }) => id);

@@ -49,7 +49,7 @@ export function digestApproval(call: CallFacts, approval: ApprovalContent): stri
     ...[call.tenant, call.subject, call.agent, call.delegation, call.run],
     ...[call.tool.name, call.tool.source, call.tool.schemaDigest ?? null, call.key, call.argumentsDigest],
     ...[approval.id, approval.ruleDigest, approval.capability, approval.risk, approval.mode, approval.expiresAt],
-    ...[approval.createdAt, approval.rule, approval.edit?.argumentsDigest ?? null],
+    ...[approval.createdAt, approval.rule, approval.edit?.argumentsDigest ?? null, approval.sealedProvenance ?? null],
   ];
   return hash('sha256', JSON.stringify(fields), 'base64url');
 }

@@ -2,6 +2,7 @@
  * From a framework's call to one with a key: validated, digested, and with a private copy of its arguments.
  * @module
  */
+import { insideGuardedCall } from '../authorize/heard.ts';
 import type { ToolCall } from '../call.ts';
 import { ArgumentsError, PrincipalError } from '../errors.ts';
 import { ownerOf, type Principal } from '../identify/principal.ts';
@@ -19,6 +20,7 @@ export interface PreparedCall {
   readonly arguments: PreparedArguments;
   /** SHA-256 of the canonical arguments, base64url: for services and sealed parts. The store gets it under the user's key. */
   readonly argumentsDigest: string;
+  readonly observed?: ToolCall['observed'];
 }
 
 /**
@@ -75,6 +77,7 @@ export function prepareCall({ principal, run, key }: CallOwner, call: ToolCall):
     origin: call.origin,
     arguments: prepared,
     argumentsDigest,
+    ...(call.observed === undefined || insideGuardedCall() ? {} : { observed: call.observed }),
   };
 }
 

@@ -11,6 +11,7 @@ import { callEvent } from '../record/call-events.ts';
 import type { RecordDraft } from '../record/record.ts';
 import type { ResultCodec } from './codec.ts';
 import { maxErrorText, messageOf } from '../describe-error.ts';
+import { noteResult } from './note-result.ts';
 import { encodeResult, sealOutcome } from './outcome.ts';
 
 const settleAttempts = 3;
@@ -29,8 +30,10 @@ export async function settleCompleted<Result>(
   } catch {
     return settleFailed(leased, new Error('the result could not be read'));
   }
-  const written = await settle(leased, 'completed', encodeResult(scrubbed, codec));
+  const text = encodeResult(scrubbed, codec);
+  const written = await settle(leased, 'completed', text);
   if (!written) return unknownOutcome(leased);
+  noteResult(leased.context, leased.call, leased.rule, text);
   return { status: 'completed', result: scrubbed, replayed: false, callKey: leased.call.facts.key };
 }
 

@@ -41,6 +41,7 @@ export const own = {
   approval: 'countersign.approval.id',
   approvalState: 'countersign.approval.state',
   approvalMode: 'countersign.approval.mode',
+  voteVerdict: 'countersign.approval.verdict',
   approvalChannel: 'countersign.approval.channel',
   lease: 'countersign.lease.id',
   service: 'countersign.lease.service',

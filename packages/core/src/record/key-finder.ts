@@ -3,7 +3,9 @@
  * @module
  */
 import { KeyError } from '../errors.ts';
+import { openRecord, type OpenedRecord } from './open-record.ts';
 import type { RecordBody } from './record-body.ts';
+import type { StoredRecord } from './record.ts';
 import type { Sealer } from './sealing.ts';
 import type { SealingKey } from './sealing-key.ts';
 
@@ -34,4 +36,11 @@ function unusable(error: unknown): FoundKey {
       throw error;
     },
   };
+}
+
+/** A user who comes back after an erasure has a new key: only what that key opens is known to be theirs. */
+export async function openFor(record: StoredRecord, body: RecordBody, keyOf: KeyFinder): Promise<OpenedRecord> {
+  const key = await keyOf(body);
+  const opened = openRecord(record, key);
+  return key?.user === undefined || opened.sealedState !== 'open' ? opened : { ...opened, user: key.user };
 }

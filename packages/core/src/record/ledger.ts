@@ -4,6 +4,7 @@
  * A query reads; it does not verify. Whoever relies on the answer verifies the ledger first.
  * @module
  */
+import type { ObservedResults } from '../authorize/observed-results.ts';
 import type { Verdict } from '../call.ts';
 import { ConfigurationError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
@@ -18,8 +19,8 @@ import {
   type PrunedSegment,
 } from './notary/archive.ts';
 import type { NoteSigner, NoteVerifier } from './notary/signed-note.ts';
-import { createKeyFinder, type KeyFinder } from './key-finder.ts';
-import { openRecord, parseRecordBody } from './open-record.ts';
+import { createKeyFinder, openFor } from './key-finder.ts';
+import { parseRecordBody } from './open-record.ts';
 import type { OpenedRecord } from './open-record.ts';
 import type { RecordBody } from './record-body.ts';
 import type { ChainHead, RecordKind, StoredRecord } from './record.ts';
@@ -125,9 +126,11 @@ export interface LedgerOptions {
   readonly sealer: Sealer;
   readonly recorder: Recorder;
   readonly clock: Clock;
+  /** Where this process remembers what calls of the user answered. */
+  readonly results?: Pick<ObservedResults, 'forget'>;
 }
 
-export function createLedger({ store, sealer, recorder, clock }: LedgerOptions): Ledger {
+export function createLedger({ store, sealer, recorder, clock, results }: LedgerOptions): Ledger {
   /** An act of administration, sealed under the tenant's key. */
   const draftBy =
     (tenant: string, by: string): DraftAct =>
@@ -139,7 +142,7 @@ export function createLedger({ store, sealer, recorder, clock }: LedgerOptions):
 
   async function* query(conditions: LedgerQuery): AsyncGenerator<OpenedRecord, void, void> {
     const keyOf = createKeyFinder(sealer, conditions.tenant);
-    for await (const { record, body } of matching(store, sealer, conditions)) yield await open(record, body, keyOf);
+    for await (const { record, body } of matching(store, sealer, conditions)) yield await openFor(record, body, keyOf);
   }
 
   return {
@@ -180,6 +183,7 @@ export function createLedger({ store, sealer, recorder, clock }: LedgerOptions):
       await removeEntriesOf(store, tenant, subject, clock.now());
       await store.eraseSubject(tenant, subject, [draft]);
       sealer.forget(tenant, user);
+      results?.forget(tenant, subject);
     },
   };
 }
@@ -223,11 +227,4 @@ function matches(body: RecordBody, query: LedgerQuery, subject: string | undefin
   if (query.since !== undefined && body.time < query.since) return false;
   if (query.until !== undefined && body.time > query.until) return false;
   return bodyConditions.every((field) => query[field] === undefined || query[field] === body[field]);
-}
-
-/** A user who comes back after an erasure has a new key: only what that key opens is known to be theirs. */
-async function open(record: StoredRecord, body: RecordBody, keyOf: KeyFinder): Promise<OpenedRecord> {
-  const key = await keyOf(body);
-  const opened = openRecord(record, key);
-  return key?.user === undefined || opened.sealedState !== 'open' ? opened : { ...opened, user: key.user };
 }

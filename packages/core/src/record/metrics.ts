@@ -9,7 +9,7 @@
 import { diag, metrics as api } from '@opentelemetry/api';
 import type { Attributes, Counter, Gauge, Histogram, MeterProvider } from '@opentelemetry/api';
 import type { ApprovalState, Outcome } from '../call.ts';
-import type { NewApproval } from '../store/store.ts';
+import type { NewApproval, Vote } from '../store/store.ts';
 import { own } from './attributes.ts';
 
 interface Instrument {
@@ -26,7 +26,9 @@ type InstrumentId =
   | 'denials'
   | 'unknown'
   | 'gateDuration'
+  | 'approvalsOpened'
   | 'approvalWait'
+  | 'approvalVote'
   | 'leaseFailures'
   | 'outboxBacklog'
   | 'outboxDelivered'
@@ -59,12 +61,26 @@ export const instruments: Readonly<Record<InstrumentId, Instrument>> = {
     description: 'From the call until its body may begin, or until it was stopped.',
     boundaries: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   },
+  approvalsOpened: {
+    kind: 'counter',
+    name: 'countersign.approval.opened',
+    unit: '{approval}',
+    description: 'Approvals that were requested: what people are asked.',
+  },
   approvalWait: {
     kind: 'histogram',
     name: 'countersign.approval.wait',
     unit: 's',
     description: 'From the request of an approval until a person decided it, or it expired.',
     boundaries: [1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400],
+  },
+  approvalVote: {
+    kind: 'histogram',
+    name: 'countersign.approval.vote',
+    unit: 's',
+    description: 'From the request of an approval until each vote on it.',
+    // Below two seconds nobody has read it.
+    boundaries: [0.5, 1, 2, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14_400, 86_400],
   },
   leaseFailures: {
     kind: 'counter',
@@ -166,6 +182,21 @@ export function measureApproval(
 ): void {
   const attributes = { [own.approvalState]: state, [own.risk]: risk, [own.approvalMode]: mode };
   metrics.record('approvalWait', Math.max(0, now - createdAt) / 1000, attributes);
+}
+
+/** A request that people are asked to decide. */
+export function countOpened(metrics: Metrics, { risk, mode }: Pick<NewApproval, 'risk' | 'mode'>): void {
+  metrics.record('approvalsOpened', 1, { [own.risk]: risk, [own.approvalMode]: mode });
+}
+
+/** A vote that the store took. */
+export function measureVote(
+  metrics: Metrics,
+  { createdAt, risk }: Pick<NewApproval, 'createdAt' | 'risk'>,
+  { verdict, time }: Pick<Vote, 'verdict' | 'time'>,
+): void {
+  const attributes = { [own.voteVerdict]: verdict, [own.risk]: risk };
+  metrics.record('approvalVote', Math.max(0, time - createdAt) / 1000, attributes);
 }
 
 function warn(error: unknown): void {

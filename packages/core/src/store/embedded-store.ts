@@ -6,6 +6,7 @@ import { createOperations, type Operations } from './operations.ts';
 import { createChain, newWriter } from '../record/chain.ts';
 import type { Durability, Store, SystemStore } from './store.ts';
 import type { Tables } from './tables.ts';
+import type { Topics } from './topics.ts';
 
 /** How a driver runs what touches its tables. Both reject with `StoreError` only. */
 export interface Runner {
@@ -18,11 +19,15 @@ export interface Runner {
 export interface Embedded {
   readonly durability: Durability;
   readonly tables: Tables;
+  /** Told of changes of approvals. */
+  readonly changes: Topics;
+  /** Names what the tables are of, among all that share these topics. */
+  readonly place: string;
   /** `undone` is to be called after each write that failed, or may have failed. */
   readonly createRunner: (undone: () => void) => Runner;
 }
 
-export function embeddedStore({ durability, tables, createRunner }: Embedded): Store {
+export function embeddedStore({ durability, tables, changes, place, createRunner }: Embedded): Store {
   const writer = newWriter();
   const chain = createChain(writer, (tenant) => tables.records.head(tenant, writer));
   const operations = createOperations(tables, chain);
@@ -43,9 +48,7 @@ export function embeddedStore({ durability, tables, createRunner }: Embedded): S
     settledAsynchronous: (tenant, run) => read(() => tables.calls.settledAsynchronous(tenant, run)),
     approval: (tenant, id) => read(() => tables.approvals.find(tenant, id)),
     approvals: (tenant, filter) => read(() => tables.approvals.list(tenant, filter)),
-    vote: (input) => write(() => operations.vote(input)),
-    edit: (input) => write(() => operations.edit(input)),
-    transition: (input) => write(() => operations.transition(input)),
+    ...approvalChanges(operations, write, changes, place),
     leaseIssued: (input) => write(() => operations.leaseIssued(input)),
     leaseClosed: (input) => write(() => operations.leaseClosed(input)),
     append: (tenant, records) => write(() => operations.append(tenant, records)),
@@ -62,6 +65,30 @@ export function embeddedStore({ durability, tables, createRunner }: Embedded): S
     putEntry: (input) => write(() => operations.putEntry(input)),
     system: systemStore(tables, operations, { read, write }),
     close,
+  };
+}
+
+/** The operations that decide on an approval, and who waits for one. */
+function approvalChanges(
+  operations: Operations,
+  write: Runner['write'],
+  changes: Topics,
+  place: string,
+): Pick<Required<Store>, 'vote' | 'edit' | 'transition' | 'approvalChanged'> {
+  const topicOf = (tenant: string, id: string): string => [place, tenant, id].join('\n');
+  async function changing<Result>(tenant: string, id: string, operation: () => Result): Promise<Result> {
+    try {
+      return await write(operation);
+    } finally {
+      // Whether it happened or not: to look once too often is harmless.
+      changes.wake(topicOf(tenant, id));
+    }
+  }
+  return {
+    vote: (input) => changing(input.vote.tenant, input.vote.approval, () => operations.vote(input)),
+    edit: (input) => changing(input.tenant, input.approval, () => operations.edit(input)),
+    transition: (input) => changing(input.tenant, input.approval, () => operations.transition(input)),
+    approvalChanged: (tenant, id, signal) => changes.next(topicOf(tenant, id), signal),
   };
 }
 

@@ -8,12 +8,15 @@ import { StoreError } from '../errors.ts';
 import { embeddedStore, type Runner } from './embedded-store.ts';
 import { createUndoLog, memoryTables, type UndoLog } from './memory-tables.ts';
 import type { Store } from './store.ts';
+import { createTopics } from './topics.ts';
 
 export function memoryStore(): Store {
   const log = createUndoLog();
   return embeddedStore({
     durability: 'process',
     tables: memoryTables(log),
+    changes: createTopics(),
+    place: 'memory',
     createRunner: (undone) => memoryRunner(log, undone),
   });
 }

@@ -38,8 +38,8 @@ function prepareStatements(database: DatabaseSync) {
     },
     insert:
       database.prepare(`INSERT INTO approvals (tenant, id, run, slot, digest, rule_digest, policy_version, capability,
-      risk, mode, created_at, expires_at, rule, sealed_arguments, state, epoch)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?)`),
+      risk, mode, created_at, expires_at, rule, sealed_arguments, sealed_provenance, state, epoch)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?)`),
     update: database.prepare('UPDATE approvals SET state = ?, consumed_at = ? WHERE tenant = ? AND id = ?'),
     votes: database.prepare('SELECT * FROM votes WHERE tenant = ? AND approval = ? ORDER BY time, approver'),
     addVote: database.prepare(`INSERT INTO votes (tenant, approval, approver, verdict, time, signature, key_id,
@@ -83,7 +83,7 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
     },
     insert(approval, { tenant, run, slot }, epoch) {
       const { id, digest, ruleDigest, policyVersion, capability, risk, mode } = approval;
-      const { createdAt, expiresAt, rule, sealedArguments } = approval;
+      const { createdAt, expiresAt, rule, sealedArguments, sealedProvenance } = approval;
       statements.insert.run(
         tenant,
         id,
@@ -99,6 +99,7 @@ export function sqliteApprovals(database: DatabaseSync): ApprovalTable {
         expiresAt,
         rule,
         sealedArguments,
+        sealedProvenance ?? null,
         epoch,
       );
     },

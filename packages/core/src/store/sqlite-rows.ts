@@ -81,6 +81,7 @@ export function callFrom(row: Row): StoredCall {
 export function approvalFrom(row: Row, votes: readonly Vote[]): StoredApproval {
   const consumedAt = optionalInteger(row, 'consumed_at');
   const argumentsDigest = optionalText(row, 'edited_digest');
+  const sealedProvenance = optionalText(row, 'sealed_provenance');
   return {
     id: text(row, 'id'),
     digest: text(row, 'digest'),
@@ -93,6 +94,7 @@ export function approvalFrom(row: Row, votes: readonly Vote[]): StoredApproval {
     expiresAt: integer(row, 'expires_at'),
     rule: text(row, 'rule'),
     sealedArguments: text(row, 'sealed_arguments'),
+    ...(sealedProvenance === undefined ? {} : { sealedProvenance }),
     call: factsFrom(row),
     state: oneOf(row, 'approval_state'),
     epoch: integer(row, 'epoch'),

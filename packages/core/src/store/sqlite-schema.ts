@@ -56,6 +56,7 @@ CREATE TABLE approvals (
   expires_at INTEGER NOT NULL,
   rule TEXT NOT NULL,
   sealed_arguments TEXT NOT NULL,
+  sealed_provenance TEXT,
   edited_digest TEXT,
   edited_arguments TEXT,
   state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'rejected', 'expired', 'cancelled')),

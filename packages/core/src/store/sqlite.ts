@@ -5,7 +5,9 @@
  * client, not against hostile code in the same process.
  * @module
  */
+import { realpathSync } from 'node:fs';
 import { ConfigurationError } from '../errors.ts';
+import { processState } from '../process-state.ts';
 import { embeddedStore } from './embedded-store.ts';
 import { createCommitter } from './sqlite-commit.ts';
 import { openDatabase } from './sqlite-open.ts';
@@ -52,6 +54,8 @@ export function sqliteStore({
   const store = embeddedStore({
     durability,
     tables: sqliteTables(database),
+    changes: processState().approvalChanges,
+    place: realpathSync(path),
     createRunner: (undone) => createCommitter({ database, path, durability, lockTimeoutMs, undone }),
   });
   return {

@@ -40,3 +40,5 @@ export type {
   SubjectTable,
   Tables,
 } from './tables.ts';
+export { createTopics } from './topics.ts';
+export type { Topics } from './topics.ts';

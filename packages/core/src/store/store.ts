@@ -71,6 +71,8 @@ export interface NewApproval {
   readonly rule: string;
   /** The arguments as the model sent them, canonical JSON, sealed under the subject's key. */
   readonly sealedArguments: string;
+  /** Where their values came from, sealed under the subject's key. Under the digest; absent where it is not known. */
+  readonly sealedProvenance?: string;
 }
 
 export interface Vote {

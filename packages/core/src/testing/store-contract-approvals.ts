@@ -174,6 +174,27 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     expectSame((await ids({})).length, 100, 'default limit');
   },
 
+  async 'the provenance of a request stays what it was filed with'(storage) {
+    const store = await storage.open();
+    const { call, approval } = await file(store, { sealedProvenance: 'sealed origins' });
+    const without = await file(store);
+    const { id, digest } = approval;
+    const edit = { argumentsDigest: 'edited', sealedArguments: 'sealed edit' };
+    await store.edit({
+      ...{ tenant, approval: id, expected: digest, subject: 'carol-subject', digest: 'another', edit, now: 1500 },
+      records: [],
+    });
+    await store.vote(voteInput(call, approval, { digest: 'another' }));
+    expectMembers(
+      await store.approval(tenant, id),
+      { state: 'approved', digest: 'another', sealedProvenance: 'sealed origins' },
+      'edited and approved',
+    );
+    expectMembers(await store.approval(tenant, without.approval.id), { sealedProvenance: undefined }, 'without');
+    const listed = (await store.approvals(tenant, {})).map(({ sealedProvenance = '' }) => sealedProvenance);
+    expectSame(listed, ['sealed origins', ''], 'listed');
+  },
+
   async 'the sweeper finds what expired, the worker what can run'(storage) {
     const store = await storage.open();
     const place = ({ call, approval }: Filed) => ({ tenant: call.tenant, id: approval.id });

@@ -185,7 +185,9 @@ verifies('APR-3', 'a crash between telling and writing it down tells twice, and 
   const crashing: Store = {
     ...store,
     putEntry: (input) =>
-      crash && input.kind === 'notice' && input.expected !== undefined ? Promise.reject(new Error('killed')) : store.putEntry(input),
+      crash && input.kind === 'notice' && input.expected !== undefined
+        ? Promise.reject(new Error('killed'))
+        : store.putEntry(input),
   };
   const { file, notifier } = setting({ store: crashing });
   const chat = channel('chat');

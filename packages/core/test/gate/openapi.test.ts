@@ -35,7 +35,7 @@ describe('the document', () => {
     const references = JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g);
     for (const [, pointer = ''] of references) {
       const found = pointer.split('/').reduce<unknown>((node, name) => (node as never)?.[name], document);
-      expect(found, pointer).toBeTypeOf('object');
+      expect([pointer, typeof found]).toEqual([pointer, 'object']);
     }
   });
 
@@ -155,6 +155,10 @@ const asks: Readonly<Record<string, (w: World, init?: Parameters<Served['ask']>[
   showDocument: (w, init) => w.ask('/openapi.json', init),
 };
 
+const nobody = (): never => {
+  throw new Error('nobody asks this operation');
+};
+
 const cases: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
   listApprovals: { ...everywhere, '400': (w) => w.ask('/approvals?limit=0') },
   showApproval: {
@@ -171,7 +175,7 @@ const cases: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     ...ofBody('arguments', edit),
     '422': (w) => post(w, `${w.id}/arguments`, edit(w, { arguments: '{"amount":' })),
   },
-  showDocument: { '200': everywhere['200'] ?? expect.fail() },
+  showDocument: { '200': (w, ask) => ask(w) },
 };
 
 describe.each(operations)('$method $path', ({ operation }) => {
@@ -182,16 +186,17 @@ describe.each(operations)('$method $path', ({ operation }) => {
 
   test.each(Object.entries(responses))('answers %s as it is described', async (status, described) => {
     const w = await world({ bodyTimeoutMs: 200, ...(status === '429' ? { limits: tight() } : {}) });
-    const answer = await cases[operationId]?.[status]?.(w, asks[operationId] ?? expect.fail());
+    const answer = await cases[operationId]?.[status]?.(w, asks[operationId] ?? nobody);
     expect(answer?.status).toBe(Number(status));
     const [type, check] = schemaOf(described);
     const body: unknown = await answer?.json();
     check(body);
     expect(check.errors).toBeNull();
     expect(answer?.headers.get('content-type')).toBe(type);
-    for (const name of Object.keys(described.headers ?? {})) expect(answer?.headers.get(name), name).not.toBeNull();
+    const missing = Object.keys(described.headers ?? {}).filter((name) => answer?.headers.has(name) !== true);
+    expect(missing).toEqual([]);
     expect(answer?.headers.get('cache-control')).toBe('no-store');
     expect(JSON.stringify(body)).not.toContain('secret');
-    if (Number(status) >= 400) expect(body).toMatchObject({ status: Number(status) });
+    expect((body as { status?: number }).status ?? 200).toBe(Number(status));
   });
 });

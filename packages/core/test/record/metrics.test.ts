@@ -59,6 +59,7 @@ describe('metrics', () => {
     await gate.execute(callTo('note'), () => 'never');
     await gate.check(callTo('vault'));
     expect(await series()).toEqual({
+      'countersign.approval.opened {"countersign.risk":"medium","countersign.approval.mode":"asynchronous"}': 1,
       'countersign.decisions {"countersign.decision":"allow","countersign.risk":"low","countersign.decision.code":"permitted"}': 1,
       'countersign.decisions {"countersign.decision":"deny","countersign.risk":"low","countersign.decision.code":"capability_missing"}': 2,
       'countersign.decisions {"countersign.decision":"review","countersign.risk":"medium","countersign.decision.code":"risk_requires_approval"}': 1,
@@ -121,6 +122,41 @@ describe('metrics', () => {
     expect(await series()).toMatchObject({ [wait('approved')]: 1, [wait('rejected')]: 1, [wait('expired')]: 1 });
   });
 
+  verifies(['AUD-2', 'APR-11'], 'count what people are asked, and how fast each of them votes', async () => {
+    let now = 1_000_000_000;
+    const key = new Uint8Array(32).fill(3);
+    const { gate, store } = fixture({
+      key,
+      now: () => now,
+      options: { audit: { key, telemetry: { meterProvider: provider } } },
+    });
+    const approvals = createApprovals({
+      store,
+      signingKey: new Uint8Array(32).fill(9),
+      approvers: { authenticate: () => ({ tenant: 'acme', id: 'carol' }) },
+      audit: { key, meterProvider: provider },
+      now: () => now,
+    });
+    for (const verdict of ['approve', 'reject', 'approve'] as const) {
+      const call = callTo('deploy', { verdict });
+      const filed = await gate.execute(call, () => 'never');
+      if (filed.status !== 'pending') throw new Error(filed.status);
+      await gate.check({ ...call, origin: 'resume' });
+      now += 1_000;
+      const { digest } = await approvals.show('x', filed.approval);
+      await approvals.decide('x', { id: filed.approval, verdict, digest });
+      const again = { id: filed.approval, verdict, digest };
+      await expect(approvals.decide('x', again)).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
+    }
+    const vote = (verdict: string): string =>
+      `countersign.approval.vote {"countersign.approval.verdict":"${verdict}","countersign.risk":"high"}`;
+    expect(await series()).toMatchObject({
+      'countersign.approval.opened {"countersign.risk":"high","countersign.approval.mode":"blocking"}': 3,
+      [vote('approve')]: 2,
+      [vote('reject')]: 1,
+    });
+  });
+
   verifies(
     ['AUD-2', 'AUD-5'],
     'show what the outbox delivered, what was refused, what waits and how often it failed',
@@ -156,6 +192,7 @@ describe('metrics', () => {
       Object.keys(JSON.parse(name.slice(name.indexOf('{'))) as object),
     );
     expect([...new Set(keys)].toSorted()).toEqual([
+      'countersign.approval.mode',
       'countersign.decision',
       'countersign.decision.code',
       'countersign.lease.stage',

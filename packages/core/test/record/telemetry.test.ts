@@ -113,6 +113,7 @@ describe('span and attribute names', () => {
       approval: 'countersign.approval.id',
       approvalState: 'countersign.approval.state',
       approvalMode: 'countersign.approval.mode',
+      voteVerdict: 'countersign.approval.verdict',
       approvalChannel: 'countersign.approval.channel',
       recordCount: 'countersign.record.count',
       lease: 'countersign.lease.id',

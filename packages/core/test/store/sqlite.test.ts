@@ -8,6 +8,7 @@ import { hashRecord } from '../../src/record/chain.ts';
 import { embeddedStore } from '../../src/store/embedded-store.ts';
 import { createCommitter } from '../../src/store/sqlite-commit.ts';
 import { openDatabase } from '../../src/store/sqlite-open.ts';
+import { createTopics } from '../../src/store/topics.ts';
 import { sqliteTables } from '../../src/store/sqlite-tables.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import type { Durability, Store } from '../../src/store/store.ts';
@@ -51,7 +52,8 @@ function openBare(path: string, durability: Durability = 'process'): { store: St
   const database = openDatabase(path, 1000);
   const createRunner = (undone: () => void) =>
     createCommitter({ database, path, durability, lockTimeoutMs: 1000, undone });
-  return { database, store: embeddedStore({ durability, tables: sqliteTables(database), createRunner }) };
+  const where = { changes: createTopics(), place: path };
+  return { database, store: embeddedStore({ durability, tables: sqliteTables(database), ...where, createRunner }) };
 }
 
 function refusal(path: string): string {

@@ -43,7 +43,12 @@ export async function createWorld(more: Partial<MailCodesOptions> = {}) {
     key: randomBytes(32),
     ...{ tenant: 'acme', approvals, now, approvers: () => people, ...more },
   });
-  const console = await serveConsole({ service: approvals, signIn: codes, now });
+  const console = await serveConsole({
+    service: approvals,
+    signIn: codes,
+    now,
+    ...(more.recordRefusals === false ? { tenant: 'acme' } : {}),
+  });
   const channel = emailChannel({
     transport: { host: '127.0.0.1', port: mail.port },
     from: 'approvals@acme.example',

@@ -88,7 +88,7 @@ export async function setting(input: SettingInput = {}) {
   onTestFinished(() => countersign.close());
   const gate = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
 
-  const access = { token: slack.token, slackApiUrl: slack.url, timeoutMs: 1_000 };
+  const access = { token: slack.token, slackApiUrl: slack.url };
   const channel = slackChannel({ ...access, channel: channelId, ...input.channel });
   const failures: unknown[] = [];
   const notifier = approvals.notifier({ channels: [channel], onFailure: ({ error }) => void failures.push(error) });
@@ -97,6 +97,8 @@ export async function setting(input: SettingInput = {}) {
     ...access,
     ...{ approvals, tenant: 'acme', appId: slack.appId, team: slack.team, signingSecret: slack.signingSecret },
     approverFor: input.approverFor ?? known,
+    // Far away: on a busy machine the answer must still say what became of it.
+    acknowledgeMs: 20_000,
     ...input.interactions,
   });
   const to = interactions.fetch;

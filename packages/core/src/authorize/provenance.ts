@@ -1,0 +1,128 @@
+/**
+ * Where the values of a call's arguments came from: each is looked for, literally, in what this server itself saw. What is
+ * found nowhere is the model's. `docs/policy.md` has the rules of matching; the reasons are in decision 0026.
+ *
+ * Pure, and bounded whatever it is given: values and sources beyond the limits stay without an origin that could be
+ * trusted.
+ * @module
+ */
+import { createMatcher, type Matcher } from './literal-match.ts';
+import { pointer } from './plain-document.ts';
+
+/** `approver`: somebody who decides on the call wrote it. Nothing that was observed: `model`. */
+export type OriginKind = 'user' | 'system' | 'tool' | 'approver' | 'model';
+
+export interface ValueOrigin {
+  /** RFC 6901, of a value that is no object and no array. */
+  readonly pointer: string;
+  readonly origin: OriginKind;
+  /** Whose result it was in. */
+  readonly tool?: { readonly name: string; readonly source: string };
+  /** Whether the source may choose values. Never for `model`. */
+  readonly trusted: boolean;
+}
+
+/** Something that the server saw. `text`: what somebody wrote. `json`: a tool's result, of which only the values count. */
+export type ObservedSource = { readonly text: string; readonly trusted: boolean } & (
+  | { readonly origin: 'user' | 'system'; readonly form: 'text' }
+  | {
+      readonly origin: 'tool';
+      readonly form: 'json';
+      readonly tool: { readonly name: string; readonly source: string };
+      /** JSON of what the tool was called with: what it merely repeats did not come from it. */
+      readonly given: string;
+    }
+);
+
+interface TraceLimits {
+  /** Values that get an origin, in the order of the arguments. */
+  readonly maxValues: number;
+  /** UTF-16 units of all sources of one rank. A source that does not fit is left out whole: half of it would say something else. */
+  readonly maxText: number;
+  /** UTF-16 units that are compared in all. */
+  readonly maxWork: number;
+}
+
+export const traceLimits: TraceLimits = { maxValues: 200, maxText: 262_144, maxWork: 8_000_000 };
+/** UTF-16 units. With the number of values it bounds what an approval keeps. */
+const maxPointer = 128;
+
+/** The user's own word first: that somebody else repeats a value does not make it theirs. */
+const ranks = ['user', 'system', 'trusted tool', 'untrusted tool'] as const;
+type Rank = (typeof ranks)[number];
+
+/**
+ * An origin for each of the first values of `args`. A value in several sources has that of the first rank.
+ * @param args plain data
+ * @param sources newest last
+ */
+export function traceValues(
+  args: unknown,
+  sources: readonly ObservedSource[],
+  limits: TraceLimits = traceLimits,
+): readonly ValueOrigin[] {
+  const leaves = leavesOf(args, limits.maxValues);
+  const found = new Map<Leaf, ObservedSource>();
+  const work = { left: limits.maxWork };
+  for (const rank of ranks) {
+    for (const source of fitting(sources, rank, limits.maxText)) {
+      const open = leaves.filter((leaf) => !found.has(leaf));
+      if (open.length === 0 || work.left <= 0) break;
+      for (const leaf of matching(open, source, work)) found.set(leaf, source);
+    }
+  }
+  return leaves.map((leaf) => originOf(leaf, found.get(leaf)));
+}
+
+export interface Leaf {
+  readonly pointer: string;
+  readonly value: unknown;
+}
+
+/** The first `limit` values in the order of the arguments. Those too deep for a short pointer are left out. */
+export function leavesOf(args: unknown, limit: number): readonly Leaf[] {
+  const leaves: Leaf[] = [];
+  const visit = (value: unknown, place: string): void => {
+    if (leaves.length >= limit || place.length > maxPointer) return;
+    if (typeof value !== 'object' || value === null) return void leaves.push({ pointer: place, value });
+    for (const [name, member] of Object.entries(value)) {
+      if (leaves.length >= limit) return;
+      visit(member, pointer(place, name));
+    }
+  };
+  visit(args, '');
+  return leaves;
+}
+
+/** The newest sources of a rank that fit together. */
+function fitting(sources: readonly ObservedSource[], rank: Rank, maxText: number): readonly ObservedSource[] {
+  let left = maxText;
+  return sources.toReversed().filter((source) => {
+    if (rankOf(source) !== rank || source.text.length > left) return false;
+    left -= source.text.length;
+    return true;
+  });
+}
+
+function rankOf({ origin, trusted }: ObservedSource): Rank {
+  if (origin !== 'tool') return origin;
+  return trusted ? 'trusted tool' : 'untrusted tool';
+}
+
+function matching(leaves: readonly Leaf[], source: ObservedSource, work: { left: number }): readonly Leaf[] {
+  const matcher = createMatcher(source, work);
+  let given: Matcher | undefined;
+  return leaves.filter(({ value }) => {
+    if (!matcher.holds(value)) return false;
+    if (source.origin !== 'tool') return true;
+    given ??= createMatcher({ form: 'json', text: source.given }, work);
+    // Where it cannot be found out any more, it counts as a repetition.
+    return !given.holds(value) && work.left > 0;
+  });
+}
+
+function originOf({ pointer: place }: Leaf, source: ObservedSource | undefined): ValueOrigin {
+  if (source === undefined) return { pointer: place, origin: 'model', trusted: false };
+  const { origin, trusted } = source;
+  return { pointer: place, origin, trusted, ...(source.origin === 'tool' ? { tool: source.tool } : {}) };
+}

@@ -1,0 +1,21 @@
+/**
+ * Keeps what a guarded call answered, for the provenance of later calls.
+ * @module
+ */
+import type { ToolRule } from '../call.ts';
+import type { GateContext } from '../gate-context.ts';
+import type { PreparedCall } from './prepare-call.ts';
+
+/**
+ * Where nobody is ever asked, only results that can count are kept.
+ * @param text the result as JSON; `undefined` when it has no such form
+ */
+export function noteResult(
+  { runtime }: GateContext,
+  { facts, arguments: args }: PreparedCall,
+  rule: ToolRule,
+  text: string | undefined,
+): void {
+  if (text === undefined || (runtime.approvals === undefined && rule.trusted !== true)) return;
+  runtime.results.add(facts, { text, given: args.canonical });
+}
