@@ -16,7 +16,7 @@ import type { ApprovalView, Approver } from './approve.ts';
 import { editArguments } from './edit-arguments.ts';
 import { createOversight, type Oversight } from './oversight.ts';
 import { recordingRefusal, type Attempt } from './refused-act.ts';
-import { samePerson } from './same-person.ts';
+import { samePerson } from './votes.ts';
 
 export interface DecideInput {
   readonly id: string;

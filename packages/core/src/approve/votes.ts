@@ -8,7 +8,6 @@ import { ed25519PrivateKey } from '../ed25519-key.ts';
 import { KeyError } from '../errors.ts';
 import { parseApprovalRule } from './approval-rule.ts';
 import type { StoredApproval, Vote } from '../store/store.ts';
-import { samePerson } from './same-person.ts';
 
 type VoteContent = Pick<Vote, 'tenant' | 'approval' | 'approver' | 'verdict' | 'time'>;
 
@@ -49,6 +48,11 @@ export function createVoteSigner(key: KeyObject | Uint8Array): VoteSigner {
       keyId,
     }),
   };
+}
+
+/** Ids of one person: directories that sign people in commonly ignore the case of their letters. */
+export function samePerson(left: string, right: string): boolean {
+  return left.toLowerCase() === right.toLowerCase();
 }
 
 export interface VoteVerifier {

@@ -2,7 +2,6 @@
  * What becomes of an approval: votes, edits and its end. Part of `operations.ts`.
  * @module
  */
-import { samePerson } from '../approve/same-person.ts';
 import { StoreError } from '../errors.ts';
 import type { RecordDraft } from '../record/record.ts';
 import type { EditInput, EditResult, StoredApproval, TransitionInput, VoteInput, VoteResult } from './store.ts';
@@ -21,8 +20,7 @@ export function vote({ tables, append }: OperationContext, input: VoteInput): Vo
   const approval = tables.approvals.find(tenant, id);
   const code = refuseDecision(tables, approval, { digest, subject, now });
   if (approval === undefined || code !== undefined) return { status: 'refused', code: code ?? 'not_found' };
-  // Two votes of one person may be on their way at once, by channels that write the name in different case.
-  if (approval.votes.some(({ approver }) => samePerson(approver, cast.approver)))
+  if (approval.votes.some(({ approver }) => approver === cast.approver))
     return { status: 'refused', code: 'already_voted' };
   tables.approvals.addVote(cast);
   const votes = [...approval.votes, cast];
