@@ -11,7 +11,7 @@ import { ConfigurationError } from '../errors.ts';
 import type { Sealer } from '../record/sealing.ts';
 import { readableRule } from './approval-rule.ts';
 import { findEdits, type Edits } from './find-edits.ts';
-import { samePerson } from './votes.ts';
+import { samePerson } from '../store/same-person.ts';
 
 export interface LoadQuery {
   /** Length of the window in milliseconds: from a minute to 366 days. */

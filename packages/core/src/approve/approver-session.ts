@@ -16,7 +16,7 @@ import type { ApprovalView, Approver } from './approve.ts';
 import { editArguments } from './edit-arguments.ts';
 import { createOversight, type Oversight } from './oversight.ts';
 import { recordingRefusal, type Attempt } from './refused-act.ts';
-import { samePerson } from './votes.ts';
+import { samePerson } from '../store/same-person.ts';
 
 export interface DecideInput {
   readonly id: string;

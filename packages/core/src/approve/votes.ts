@@ -7,6 +7,7 @@ import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:
 import { ed25519PrivateKey } from '../ed25519-key.ts';
 import { KeyError } from '../errors.ts';
 import { parseApprovalRule } from './approval-rule.ts';
+import { samePerson } from '../store/same-person.ts';
 import type { StoredApproval, Vote } from '../store/store.ts';
 
 type VoteContent = Pick<Vote, 'tenant' | 'approval' | 'approver' | 'verdict' | 'time'>;
@@ -48,11 +49,6 @@ export function createVoteSigner(key: KeyObject | Uint8Array): VoteSigner {
       keyId,
     }),
   };
-}
-
-/** Ids of one person: directories that sign people in commonly ignore the case of their letters. */
-export function samePerson(left: string, right: string): boolean {
-  return left.toLowerCase() === right.toLowerCase();
 }
 
 export interface VoteVerifier {

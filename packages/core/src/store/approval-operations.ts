@@ -4,6 +4,7 @@
  */
 import { StoreError } from '../errors.ts';
 import type { RecordDraft } from '../record/record.ts';
+import { samePerson } from './same-person.ts';
 import type { EditInput, EditResult, StoredApproval, TransitionInput, VoteInput, VoteResult } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -20,7 +21,8 @@ export function vote({ tables, append }: OperationContext, input: VoteInput): Vo
   const approval = tables.approvals.find(tenant, id);
   const code = refuseDecision(tables, approval, { digest, subject, now });
   if (approval === undefined || code !== undefined) return { status: 'refused', code: code ?? 'not_found' };
-  if (approval.votes.some(({ approver }) => approver === cast.approver))
+  // Here too, where votes that race come one after the other.
+  if (approval.votes.some(({ approver }) => samePerson(approver, cast.approver)))
     return { status: 'refused', code: 'already_voted' };
   tables.approvals.addVote(cast);
   const votes = [...approval.votes, cast];

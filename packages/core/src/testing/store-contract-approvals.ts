@@ -66,6 +66,7 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     const before = await countRecords(store);
     expectSame(await vote('carol'), refused('already_voted'), 'the same approver again');
     expectSame(await vote('carol', 'reject'), refused('already_voted'), 'the same approver, the other way');
+    expectSame(await vote('CAROL'), refused('already_voted'), 'the same approver in capitals');
     expectSame(await countRecords(store), before, 'ledger');
     expectMembers(await vote('dave'), { status: 'recorded' }, 'second vote');
     const stored = await store.approval(tenant, approval.id);
