@@ -2,8 +2,8 @@
  * Tells people about requests: at least once on every channel, and again when a request ends or waits for more groups.
  *
  * The requests themselves are the outbox. What a channel is owed stands in an entry of kind `notice`, written before any
- * is told, and what it was told, written after; so a crash in between tells it twice, and never not at all. A channel that fails is asked again, later and
- * later, until the request has ended and been forgotten.
+ * is told, and what it was told, written after; so a crash in between tells it twice, and never not at all. A channel that
+ * fails is asked again, later and later, until the request has ended and been forgotten.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';

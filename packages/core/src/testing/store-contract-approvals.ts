@@ -75,6 +75,16 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     expectSame(events, ['opened', 'voted', 'approve'], 'events');
   },
 
+  async 'one person who votes at the same time under names in different case is one of two'(storage) {
+    const store = await storage.open();
+    const { call, approval } = await file(store);
+    const vote = (approver: string) => store.vote(voteInput(call, approval, { approver, quorum: 2 }));
+    const results = await Promise.all(['carol', 'Carol', 'CAROL'].map(vote));
+    expectSame(results.filter(({ status }) => status === 'recorded').length, 1, 'votes that count');
+    const stored = await store.approval(tenant, approval.id);
+    expectSame([stored?.state, stored?.votes.length], ['pending', 1], 'after one person');
+  },
+
   async 'of votes at the same time, the one that completes the quorum decides'(storage) {
     const store = await storage.open();
     const { call, approval } = await file(store);
