@@ -51,6 +51,15 @@ export async function takeFrom(limits: HttpLimits, name: keyof HttpLimits, key: 
   });
 }
 
+/** What was counted was right after all. A limiter that fails or hangs at this holds nobody up: then it counts. */
+export async function giveBackTo(limits: HttpLimits, name: keyof HttpLimits, key: string): Promise<void> {
+  try {
+    await within(Promise.resolve(limits[name].giveBack(key)), limiterTimeoutMs);
+  } catch {
+    return;
+  }
+}
+
 function seconds(ms: number): number {
   return Math.max(1, Math.ceil(ms / 1_000));
 }
