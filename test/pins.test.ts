@@ -182,6 +182,7 @@ describe('public names', () => {
       "groupedCode",
       "isFresh",
       "memoryReplayGuard",
+      "networkOfAddress",
       "parseJsonText",
       "problemResponse",
       "readBody",

@@ -101,14 +101,26 @@ export function stateBadge({ state }: Pick<ApprovalView, 'state'>): Html {
 }
 
 export function timeOf(time: number, now: number): Html {
-  const iso = new Date(time).toISOString();
+  const iso = isoOf(time);
+  if (iso === undefined) return noTime(time);
   return html`<time datetime="${iso}" title="${iso}">${describeAge(now - time)}</time>`;
 }
 
 /** To the millisecond, in UTC: what stands in the ledger. */
 export function exactTime(time: number): Html {
-  const iso = new Date(time).toISOString();
+  const iso = isoOf(time);
+  if (iso === undefined) return noTime(time);
   return html`<time datetime="${iso}">${iso.slice(0, 10)} <b>${iso.slice(11, 23)}</b> UTC</time>`;
+}
+
+/** `undefined` for what is beyond all dates: one such row must not take the page from the others. */
+function isoOf(time: number): string | undefined {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
+
+function noTime(time: number): Html {
+  return html`<mark class="hidden">at no time (${String(time)})</mark>`;
 }
 
 /** What is too wide for a phone scrolls by itself, also by keyboard. */

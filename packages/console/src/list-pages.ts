@@ -17,6 +17,8 @@ export interface ListPage {
 
 const ranks: Readonly<Record<ApprovalView['risk'], number>> = { high: 0, medium: 1, low: 2 };
 const maxSummary = 140;
+/** Characters of one request that a list looks through: many long ones would hold the console up for everybody. */
+const maxLooked = 20_000;
 
 /** @param page.missed what expired lately without the answer that was needed; `more` whether there are more than the page shows */
 export function inboxPage(page: ListPage & { readonly missed: readonly ApprovalView[]; readonly more: boolean }): Html {
@@ -100,10 +102,11 @@ function card({ base, approver, now }: ListPage, approval: ApprovalView): Html {
 
 /** What to know before one opens it. */
 function marksOf({ votes, originalArguments, arguments: text }: ApprovalView, approver: Approver): Html {
-  const { hidden, alike } = countDeceptive(text);
+  const { hidden, alike } = countDeceptive(text.slice(0, maxLooked));
   return html`${votes.some((vote) => isSame(vote.approver, approver)) && html`<span class="badge">you voted</span>`}
   ${originalArguments !== undefined && html`<span class="badge">edited</span>`}
-  ${hidden + alike > 0 && html`<span class="badge look-medium">deceptive text</span>`}`;
+  ${hidden + alike > 0 && html`<span class="badge look-medium">deceptive text</span>`}
+  ${text.length > maxLooked && html`<span class="badge look-medium">long arguments</span>`}`;
 }
 
 function pendingFacts(approval: ApprovalView, refusal: string | undefined, now: number): Html {

@@ -42,6 +42,8 @@ interface Kept {
 }
 
 const maxSessions = 1_000;
+/** Of one person: whoever signs in over and over ends their own sessions, and nobody else's. */
+const maxOwn = 20;
 
 export function createSessions({ idleMs, absoluteMs }: SessionLimits, now: () => number): Sessions {
   // By digest, so that a dump of this process's memory holds no id that a browser would be believed with.
@@ -56,6 +58,8 @@ export function createSessions({ idleMs, absoluteMs }: SessionLimits, now: () =>
   return {
     open({ secret = '', ...person }) {
       for (const [key, session] of kept) if (isOver(session)) kept.delete(key);
+      const own = [...kept].filter(([, session]) => isSamePerson(session.person.approver, person.approver));
+      for (const [key] of own.slice(0, Math.max(0, own.length - maxOwn + 1))) kept.delete(key);
       const [oldest] = kept.keys();
       if (kept.size >= maxSessions && oldest !== undefined) kept.delete(oldest);
       const id = randomBytes(32).toString('base64url');
@@ -77,6 +81,10 @@ export function createSessions({ idleMs, absoluteMs }: SessionLimits, now: () =>
       kept.delete(keyOf(id ?? ''));
     },
   };
+}
+
+function isSamePerson(one: Approver, other: Approver): boolean {
+  return one.tenant === other.tenant && one.id === other.id;
 }
 
 /** The person as of now. Another person, or no answer, is nobody. */

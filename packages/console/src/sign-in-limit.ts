@@ -3,7 +3,7 @@
  * @module
  */
 import type { Approvals } from '@countersign/core';
-import { within, type RateLimit, type RateLimitTaken } from '@countersign/core/channel';
+import { networkOfAddress, within, type RateLimit, type RateLimitTaken } from '@countersign/core/channel';
 
 /** Why nobody was signed in: words of ours, never text of the request. */
 export type SignInRefusal = 'credential' | 'not_begun' | 'provider' | 'unknown_person' | 'rate_limited';
@@ -27,8 +27,11 @@ export interface SignInLimitOptions {
 const limiterMs = 2_000;
 
 export function createSignInLimit({ limit, addressOf, recordRefused, tenant }: SignInLimitOptions): SignInLimit {
-  // Those that cannot be told apart share one key.
-  const keyOf = (request: Request): string => `sign-in ${addressOf(request) ?? ''}`;
+  // Those that cannot be told apart share one key. Whoever has one IPv6 address has the 2^64 beside it too.
+  const keyOf = (request: Request): string => {
+    const address = addressOf(request) ?? '';
+    return `sign-in ${networkOfAddress(address) ?? address}`;
+  };
   return {
     async take(request) {
       try {

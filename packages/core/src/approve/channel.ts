@@ -5,6 +5,7 @@
 export { isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
 export type { ReplayGuard } from './signed-request.ts';
 export { PartlyTold } from './partly-told.ts';
+export { networkOfAddress } from './network-of-address.ts';
 export { createRateLimit } from './rate-limit.ts';
 export type { LocalRateLimit, RateLimit, RateLimitOptions, RateLimitTaken } from './rate-limit.ts';
 export { problemResponse, statusOfError } from './problem.ts';

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { ConfigurationError } from '../errors.ts';
 import { within } from '../within-time.ts';
 import type { LimitName } from './http-routes.ts';
+import { networkOfAddress } from './network-of-address.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { RequestRefused } from './signed-request.ts';
 
@@ -51,6 +52,15 @@ export async function takeFrom(limits: HttpLimits, name: keyof HttpLimits, key: 
   });
 }
 
+/** What was counted was right after all. A limiter that fails or hangs at this holds nobody up: then it counts. */
+export async function giveBackTo(limits: HttpLimits, name: keyof HttpLimits, key: string): Promise<void> {
+  try {
+    await within(Promise.resolve(limits[name].giveBack(key)), limiterTimeoutMs);
+  } catch {
+    return;
+  }
+}
+
 function seconds(ms: number): number {
   return Math.max(1, Math.ceil(ms / 1_000));
 }
@@ -64,26 +74,6 @@ export function networkOf(request: IncomingMessage, trustedProxies: number): str
   const seen = (request.headersDistinct['x-forwarded-for'] ?? []).join(',').split(',');
   const claimed = trustedProxies === 0 ? undefined : seen.at(-trustedProxies)?.trim();
   return networkOfAddress(claimed ?? '') ?? networkOfAddress(request.socket.remoteAddress ?? '') ?? 'unknown';
-}
-
-function networkOfAddress(address: string): string | undefined {
-  // The WHATWG URL standard has one spelling for each address; what is none of these becomes a name, or nothing.
-  const { hostname = '' } = URL.parse(`http://${address.includes(':') ? `[${address}]` : address}/`) ?? {};
-  if (/^\d+\.\d+\.\d+\.\d+$/.test(hostname)) return hostname;
-  if (!hostname.startsWith('[')) return undefined;
-  const [left = '', right] = hostname.slice(1, -1).split('::');
-  const [head, tail] = [groupsOf(left), groupsOf(right ?? '')];
-  const groups = [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => 0), ...tail];
-  const [high = 0, low = 0] = groups.slice(6);
-  // RFC 4291, section 2.5.5.2: an IPv4 address on a socket that takes both.
-  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  if (isMapped) return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.');
-  const network = groups.slice(0, 4).map((group) => group.toString(16));
-  return `${network.join(':')}::/64`;
-}
-
-function groupsOf(text: string): number[] {
-  return text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
 }
 
 export function requireProxies(trustedProxies: number): number {

@@ -11,7 +11,15 @@ import { requireId } from '../identify/principal.ts';
 import type { Approvals } from './approvals.ts';
 import type { ApproverSession } from './approver-session.ts';
 import { createInputReader, singleHeader, type InputReader } from './http-input.ts';
-import { defaultLimits, networkOf, requireProxies, takeFrom, TooManyRequests, type HttpLimits } from './http-limits.ts';
+import {
+  defaultLimits,
+  giveBackTo,
+  networkOf,
+  requireProxies,
+  takeFrom,
+  TooManyRequests,
+  type HttpLimits,
+} from './http-limits.ts';
 import { documentPath, openApiDocument } from './http-openapi.ts';
 import type { Route } from './http-routes.ts';
 import { problemOf } from './problem.ts';
@@ -146,13 +154,13 @@ async function authenticate(parts: Parts, request: IncomingMessage): Promise<App
   const token = bearer(request);
   try {
     const session = await service.authenticate(token);
-    await limits.failures.giveBack(network);
+    await giveBackTo(limits, 'failures', network);
     return session;
   } catch (error) {
     if (error instanceof ApproverError && error.reason === 'unauthenticated') {
       throw new RequestRefused(401, error.message, 'unauthenticated');
     }
-    await limits.failures.giveBack(network);
+    await giveBackTo(limits, 'failures', network);
     throw new Error('nobody can be authenticated now', { cause: error });
   }
 }

@@ -84,16 +84,23 @@ export function createNotifier(parts: NotifierParts, options: NotifierOptions): 
 
   async function tick(): Promise<number> {
     let told = 0;
+    const failures: unknown[] = [];
     for (const tenant of options.tenants ?? (await parts.store.system.tenants())) {
       const now = (): number => parts.clock.now();
-      const lock = await takeLock(parts.store, { tenant, id: 'notices', ttlMs: lockMs, now });
-      if (lock === undefined) continue;
       try {
-        told += await tellTenant(parts, options, tenant, lock);
-      } finally {
-        await lock.release();
+        const lock = await takeLock(parts.store, { tenant, id: 'notices', ttlMs: lockMs, now });
+        if (lock === undefined) continue;
+        try {
+          told += await tellTenant(parts, options, tenant, lock);
+        } finally {
+          await lock.release();
+        }
+      } catch (error) {
+        // What is wrong with the rows of one tenant must not keep the people of another in the dark.
+        failures.push(error);
       }
     }
+    if (failures.length > 0) throw failures[0];
     return told;
   }
 

@@ -510,3 +510,16 @@ test('a directory that cannot be read says nothing of itself, and lets nobody in
     expect([answer.status, await answer.text()]).toEqual([500, expect.not.stringContaining('secret')]);
   }
 });
+
+verifies(
+  'REL-3',
+  'a limiter that hangs or fails when it is given back holds up nobody who proved who they are',
+  async () => {
+    const { f } = await filed();
+    for (const giveBack of [() => new Promise<never>(() => undefined), () => Promise.reject(new Error('no store'))]) {
+      const take = () => ({ allowed: true, retryAfterMs: 0, remaining: 1 });
+      const { ask } = await serve(f.approvals, { limits: { failures: { points: 1, perMs: 1_000, take, giveBack } } });
+      expect((await ask('/approvals', { signal: AbortSignal.timeout(10_000) })).status).toBe(200);
+    }
+  },
+);

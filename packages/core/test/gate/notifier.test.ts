@@ -288,3 +288,20 @@ test('channels without a name of their own are refused', () => {
     expect(() => notifier(names.map((name) => channel(name)))).toThrow(/name of its own/);
   }
 });
+
+verifies('CAP-8', 'a tenant whose rows cannot be read keeps the people of no other tenant in the dark', async () => {
+  const inner = memoryStore();
+  const store: Store = {
+    ...inner,
+    approvals: async (tenant, filter) => {
+      if (tenant === 'acme-broken') throw new Error('a row of this tenant cannot be read');
+      return inner.approvals(tenant, filter);
+    },
+  };
+  const { f, file } = setting({ store });
+  const chat = channel('chat');
+  await file();
+  const all = f.approvals.notifier({ channels: [chat], timeoutMs: 50, tenants: ['acme-broken', 'acme'] });
+  await expect(all.tick()).rejects.toThrow('cannot be read');
+  expect(told(chat)).toEqual(['opened pending']);
+});

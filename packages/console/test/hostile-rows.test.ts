@@ -1,0 +1,81 @@
+/**
+ * One request that means harm: it must not take the pages, or a session, from everybody else.
+ */
+import type { ApprovalView } from '@countersign/core';
+import { afterEach, describe, expect, test } from 'vitest';
+import { verifies } from '../../../test/verifies.ts';
+import { exactTime, timeOf } from '../src/layout.ts';
+import { inboxPage } from '../src/list-pages.ts';
+import { createSessions } from '../src/sessions.ts';
+import { createOffice, type Office } from './support/office.ts';
+import { cookieOf, visitorOf } from './support/visitor.ts';
+
+let office: Office | undefined;
+afterEach(async () => {
+  await office?.close();
+  office = undefined;
+});
+
+const carol = { tenant: 'acme', id: 'carol', groups: ['support-leads'] };
+
+async function views(): Promise<readonly ApprovalView[]> {
+  office = await createOffice();
+  await office.ask('send_email', { subject: 'harmless' });
+  await office.ask('send_email', { subject: 'hostile' });
+  return office.approvals.as(carol).list();
+}
+
+async function inboxOf(approvals: readonly ApprovalView[]): Promise<string> {
+  const page = { base: '', approver: carol, missed: approvals, now: Date.now(), more: false };
+  return String(await inboxPage({ ...page, approvals }));
+}
+
+describe('a hostile row', () => {
+  verifies('APR-3', 'with a time beyond all dates does not take the inbox from the other requests', async () => {
+    const [harmless, hostile] = await views();
+    if (harmless === undefined || hostile === undefined) throw new Error('two were filed');
+    for (const time of [9e15, -9e15, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const source = await inboxOf([harmless, { ...hostile, createdAt: time, expiresAt: time }]);
+      expect(source).toContain('harmless');
+      expect(source).toContain('at no time');
+      expect(String(await exactTime(time))).toContain('at no time');
+      expect(String(await timeOf(time, 0))).toContain('at no time');
+    }
+  });
+
+  verifies('APR-3', 'and a link with such a time is answered with a page of ours', async () => {
+    await views();
+    const { url } = office as Office;
+    const visitor = visitorOf({ url, origin: new URL(url).origin });
+    visitor.cookie = cookieOf(await visitor.post('/sign-in', { code: 'carol-token' }));
+    for (const from of ['9007199254740991', '8640000000000001']) {
+      expect((await visitor.get(`/runs/run-1?from=${from}`)).status).toBe(200);
+    }
+  });
+
+  verifies('APR-12', 'with long arguments costs the inbox no look at all of them, and is marked', async () => {
+    const [, hostile] = await views();
+    if (hostile === undefined) throw new Error('two were filed');
+    const long = (head: string): ApprovalView => ({
+      ...hostile,
+      arguments: JSON.stringify({ text: `${head}${'a'.repeat(990_000)}\u202E` }),
+    });
+    const plain = await inboxOf([long('')]);
+    expect(plain).toContain('long arguments');
+    // What lies far behind is for the request's own page to mark; it is not looked for here.
+    expect(plain).not.toContain('deceptive text');
+    expect(await inboxOf([long('\u202E')])).toContain('deceptive text');
+    expect(await inboxOf([hostile])).not.toContain('long arguments');
+  });
+});
+
+describe('sessions', () => {
+  test('of one person who signs in over and over are ended, and those of others stay', async () => {
+    const sessions = createSessions({ idleMs: 60_000, absoluteMs: 60_000 }, () => 1);
+    const others = sessions.open({ approver: { tenant: 'acme', id: 'dave' } });
+    const namesake = sessions.open({ approver: { tenant: 'globex', id: 'carol' } });
+    const own = Array.from({ length: 1_100 }, () => sessions.open({ approver: carol }));
+    for (const id of [others, namesake, ...own.slice(-20)]) expect(await sessions.find(id, false)).toBeDefined();
+    expect(await sessions.find(own.at(-21), false)).toBeUndefined();
+  });
+});
