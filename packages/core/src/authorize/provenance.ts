@@ -6,7 +6,7 @@
  * trusted.
  * @module
  */
-import { createMatcher, type Matcher } from './literal-match.ts';
+import { createMatcher, createRepetition, type Repetition } from './literal-match.ts';
 import { pointer } from './plain-document.ts';
 
 /** `approver`: somebody who decides on the call wrote it. Nothing that was observed: `model`. */
@@ -111,13 +111,13 @@ function rankOf({ origin, trusted }: ObservedSource): Rank {
 
 function matching(leaves: readonly Leaf[], source: ObservedSource, work: { left: number }): readonly Leaf[] {
   const matcher = createMatcher(source, work);
-  let given: Matcher | undefined;
+  let given: Repetition | undefined;
   return leaves.filter(({ value }) => {
     if (!matcher.holds(value)) return false;
     if (source.origin !== 'tool') return true;
-    given ??= createMatcher({ form: 'json', text: source.given }, work);
+    given ??= createRepetition(source.given, work);
     // Where it cannot be found out any more, it counts as a repetition.
-    return !given.holds(value) && work.left > 0;
+    return !given.repeats(value) && work.left > 0;
   });
 }
 
