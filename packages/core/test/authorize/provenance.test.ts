@@ -127,6 +127,15 @@ describe('laundering', () => {
     expect(originOf(value, result(answer, true, given))).toBe('model');
   });
 
+  verifies('CAP-12', 'a value that the model stored by one call is not trusted because another reads it back', () => {
+    const iban = 'DE89370400440532013000';
+    const write = result({ saved: true }, false, { note: `pay to ${iban}` });
+    const read = result({ note: iban }, true, { id: 'note-1' });
+    expect(originOf(iban, write, read)).toBe('model');
+    expect(originOf(iban, read, write)).toBe('tool');
+    expect(originOf(iban, read, write, read)).toBe('tool');
+  });
+
   verifies('CAP-12', 'a value that is spread over two parts of a result is in none of them', () => {
     expect(originOf('Ada Lovelace', result(['Ada', 'Lovelace'], true))).toBe('model');
   });
