@@ -283,8 +283,9 @@ verifies(
   'APR-11',
   'a window in the distant past does not make the service read every request that ever was',
   async () => {
-    const { store, as, file } = createWorld();
-    await file('deploy');
+    const world = createWorld();
+    const { store } = world;
+    await world.file('deploy');
     const [filed] = await store.approvals('acme', { limit: 1 });
     if (filed === undefined) throw new Error('nothing was filed');
     let looks = 0;
@@ -293,7 +294,7 @@ verifies(
       if (looks > 1_000) throw new Error('it reads on and on');
       return Array.from({ length: 500 }, () => filed);
     };
-    const load = await as('carol').load({ windowMs: day, until: start - day });
+    const load = await world.as('carol').load({ windowMs: day, until: start - day });
     expect(load).toMatchObject({ complete: false, requests: 0 });
     expect(looks).toBe(100);
   },
