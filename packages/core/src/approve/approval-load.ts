@@ -69,7 +69,7 @@ export interface ApprovalLoad extends RequestCounts, VoteCounts {
   readonly tenant: string;
   readonly since: number;
   readonly until: number;
-  /** Whether every request of the window was counted; otherwise the newest 10,000. */
+  /** Whether every request of the window was counted; otherwise the newest 10,000, of the tenant's newest 50,000. */
   readonly complete: boolean;
   /** Requests per hour of the window. */
   readonly perHour: number;
@@ -98,6 +98,8 @@ const minWindow = 60_000;
 const maxWindow = 366 * 24 * hour;
 const page = 500;
 const maxApprovals = 10_000;
+/** Also of those that were opened after the window. */
+const maxLooked = 50_000;
 const maxRows = 200;
 const maxBuckets = 31;
 const steps = [60_000, 5 * 60_000, 15 * 60_000, hour, 6 * hour, 24 * hour, 7 * 24 * hour, 31 * 24 * hour];
@@ -138,7 +140,7 @@ async function openedBetween(
 ): Promise<{ readonly approvals: readonly StoredApproval[]; readonly complete: boolean }> {
   const approvals: StoredApproval[] = [];
   let before: string | undefined;
-  for (;;) {
+  for (let looked = 0; looked < maxLooked; looked += page) {
     const found = await store.approvals(tenant, {
       newestFirst: true,
       limit: page,
@@ -153,6 +155,7 @@ async function openedBetween(
     before = found.at(-1)?.id;
     if (found.length < page) return { approvals, complete: true };
   }
+  return { approvals, complete: false };
 }
 
 type End = Exclude<keyof RequestCounts, 'requests'>;

@@ -31,12 +31,13 @@ export function createChanges(store: Pick<Store, 'approvalChanged'>): Changes {
         const done = (): void => {
           others.delete(done);
           if (others.size === 0 && waiting.get(tenant) === others) waiting.delete(tenant);
+          signal.removeEventListener('abort', done);
           over.abort();
           resolve();
         };
         others.add(done);
         if (signal.aborted) return done();
-        signal.addEventListener('abort', done, { once: true });
+        signal.addEventListener('abort', done);
         for (const id of ids.slice(0, maxWatched)) void wakeOn(store, { tenant, id, signal: both }, done);
       });
     },

@@ -57,6 +57,62 @@ export function createMatcher(
   };
 }
 
+/** Says what a call was given: where a tool's answer may be a repetition, in whatever form it repeats. */
+export interface Repetition {
+  repeats(value: unknown): boolean;
+}
+
+/**
+ * Where a reading is in doubt the answer is yes: `iban=DE89` repeats `DE 89`, as `1,500` does both 1500 and 1.5. Names of
+ * members count too, since whoever makes a call chooses them.
+ */
+export function createRepetition(json: string, work: { left: number }): Repetition {
+  let texts: readonly string[] | undefined;
+  let skeletons: readonly string[] = [];
+  let numbers: ReadonlySet<number> | undefined;
+  const read = (): readonly string[] => {
+    if (texts !== undefined) return texts;
+    work.left -= json.length;
+    const content = contentOf(json, true);
+    texts = [...content.texts, ...content.numbers];
+    skeletons = texts.map(skeletonOf);
+    return texts;
+  };
+  return {
+    repeats(value) {
+      const given = read();
+      if (typeof value === 'number') {
+        numbers ??= new Set(given.flatMap(anyNumbersIn));
+        return numbers.has(Math.abs(value));
+      }
+      const wanted = skeletonOf(String(value));
+      const failures = failuresOf(wanted);
+      return skeletons.some((text) => {
+        work.left -= text.length;
+        return holdsAt(text, wanted, failures, () => true);
+      });
+    },
+  };
+}
+
+/** Letters and digits alone. */
+function skeletonOf(text: string): string {
+  return text
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '');
+}
+
+/** By every reading. Exponents are read as the numbers that stand in them, and in whole. */
+function anyNumbersIn(text: string): readonly number[] {
+  const grouped = text.match(/\d+(?:[.,'’\s]\d+)*/gu) ?? [];
+  const read = grouped.flatMap((word) => {
+    const parts = word.split(/[.,'’\s]/u);
+    return [...parts, parts.join(''), `${parts.slice(0, -1).join('')}.${parts.at(-1)}`].map(Number);
+  });
+  return [...read, Math.abs(Number(text))];
+}
+
 /** What of a source can be a value. */
 interface Content {
   readonly texts: readonly string[];
@@ -75,7 +131,7 @@ function isTelling(value: string): boolean {
 }
 
 /** Every text and every number among the values of a JSON document, also of documents that are its texts. */
-function contentOf(json: string): Content {
+function contentOf(json: string, names = false): Content {
   const texts: string[] = [];
   const numbers: string[] = [];
   const visit = (value: unknown, depth: number, nesting: number): void => {
@@ -86,6 +142,7 @@ function contentOf(json: string): Content {
       if (nesting < maxNesting && /^\s*[[{]/.test(value)) visit(parsed(value), depth + 1, nesting + 1);
     }
     if (typeof value === 'object' && value !== null) {
+      if (names && !Array.isArray(value)) for (const name of Object.keys(value)) texts.push(name);
       for (const member of Object.values(value)) visit(member, depth + 1, nesting);
     }
   };
@@ -113,6 +170,15 @@ function failuresOf(wanted: string): Int32Array {
 }
 
 function holdsWhole(text: string, wanted: string, failures: Int32Array): boolean {
+  return holdsAt(text, wanted, failures, (begin, end) => endsHere(text, end, 1) && endsHere(text, begin - 1, -1));
+}
+
+function holdsAt(
+  text: string,
+  wanted: string,
+  failures: Int32Array,
+  counts: (begin: number, end: number) => boolean,
+): boolean {
   const first = wanted.charAt(0);
   for (let index = text.indexOf(first), length = 0; index !== -1 && index < text.length; index += 1) {
     const code = text.charCodeAt(index);
@@ -121,7 +187,7 @@ function holdsWhole(text: string, wanted: string, failures: Int32Array): boolean
     else index = text.indexOf(first, index + 1) - 1;
     if (index < 0) return false;
     if (length < wanted.length) continue;
-    if (endsHere(text, index + 1, 1) && endsHere(text, index - length, -1)) return true;
+    if (counts(index + 1 - length, index + 1)) return true;
     length = failures[length - 1] ?? 0;
   }
   return false;

@@ -88,7 +88,8 @@ export function trustsTool(policy: CompiledPolicy, { name, source }: { name: str
 
 /**
  * Whether `holds` is true of every value at or below the places that a path names. What is absent has no value; an empty
- * list or object is one that the model chose, and no source holds it.
+ * list or object is one that the model chose, and no source holds it. A value where the path goes further, such as a text
+ * in place of a list, stands for what it would have held.
  */
 function everyValue(
   value: unknown,
@@ -97,7 +98,8 @@ function everyValue(
   holds: (place: string) => boolean,
 ): boolean {
   const [segment, ...rest] = path;
-  if (typeof value !== 'object' || value === null) return segment === undefined ? holds(place) : true;
+  if (value === null && segment !== undefined) return true;
+  if (typeof value !== 'object' || value === null) return holds(place);
   const members = Object.entries(value);
   if (segment === undefined && members.length === 0) return false;
   return members.every(([name, member]) => {

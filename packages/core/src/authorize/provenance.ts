@@ -6,7 +6,7 @@
  * trusted.
  * @module
  */
-import { createMatcher, type Matcher } from './literal-match.ts';
+import { createMatcher, createRepetition, type Repetition } from './literal-match.ts';
 import { pointer } from './plain-document.ts';
 
 /** `approver`: somebody who decides on the call wrote it. Nothing that was observed: `model`. */
@@ -64,11 +64,12 @@ export function traceValues(
   const leaves = leavesOf(args, limits.maxValues);
   const found = new Map<Leaf, ObservedSource>();
   const work = { left: limits.maxWork };
+  const asked = repetitionsOf(sources, work);
   for (const rank of ranks) {
     for (const source of fitting(sources, rank, limits.maxText)) {
       const open = leaves.filter((leaf) => !found.has(leaf));
       if (open.length === 0 || work.left <= 0) break;
-      for (const leaf of matching(open, source, work)) found.set(leaf, source);
+      for (const leaf of matching(open, source, asked, work)) found.set(leaf, source);
     }
   }
   return leaves.map((leaf) => originOf(leaf, found.get(leaf)));
@@ -109,16 +110,33 @@ function rankOf({ origin, trusted }: ObservedSource): Rank {
   return trusted ? 'trusted tool' : 'untrusted tool';
 }
 
-function matching(leaves: readonly Leaf[], source: ObservedSource, work: { left: number }): readonly Leaf[] {
+function matching(
+  leaves: readonly Leaf[],
+  source: ObservedSource,
+  asked: readonly Asked[],
+  work: { left: number },
+): readonly Leaf[] {
   const matcher = createMatcher(source, work);
-  let given: Matcher | undefined;
+  const place = asked.findIndex((each) => each.source === source);
+  const until = asked.slice(0, place + 1);
   return leaves.filter(({ value }) => {
     if (!matcher.holds(value)) return false;
     if (source.origin !== 'tool') return true;
-    given ??= createMatcher({ form: 'json', text: source.given }, work);
     // Where it cannot be found out any more, it counts as a repetition.
-    return !given.holds(value) && work.left > 0;
+    return !until.some(({ given }) => work.left <= 0 || given.repeats(value)) && work.left > 0;
   });
+}
+
+interface Asked {
+  readonly source: ObservedSource;
+  readonly given: Repetition;
+}
+
+/** What was stored by one call may be read by a later one: so a result repeats what any call up to its own was given. */
+function repetitionsOf(sources: readonly ObservedSource[], work: { left: number }): readonly Asked[] {
+  return sources.flatMap((source) =>
+    source.origin === 'tool' ? [{ source, given: createRepetition(source.given, work) }] : [],
+  );
 }
 
 function originOf({ pointer: place }: Leaf, source: ObservedSource | undefined): ValueOrigin {

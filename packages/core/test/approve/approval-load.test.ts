@@ -278,3 +278,24 @@ describe('the load of approvals', () => {
     expect([load.requests, load.complete, pages]).toEqual([10_000, false, 21]);
   });
 });
+
+verifies(
+  'APR-11',
+  'a window in the distant past does not make the service read every request that ever was',
+  async () => {
+    const world = createWorld();
+    const { store } = world;
+    await world.file('deploy');
+    const [filed] = await store.approvals('acme', { limit: 1 });
+    if (filed === undefined) throw new Error('nothing was filed');
+    let looks = 0;
+    store.approvals = async () => {
+      looks += 1;
+      if (looks > 1_000) throw new Error('it reads on and on');
+      return Array.from({ length: 500 }, () => filed);
+    };
+    const load = await world.as('carol').load({ windowMs: day, until: start - day });
+    expect(load).toMatchObject({ complete: false, requests: 0 });
+    expect(looks).toBe(100);
+  },
+);

@@ -61,6 +61,14 @@ test('a wildcard means every item, and members are named as in JSON Pointers', (
   expect(decide(rule, { items: [] }, []).verdict).toBe('allow');
 });
 
+verifies('CAP-12', 'a text in place of the list or object that a rule names does not slip past it', () => {
+  const one = { items: 'evil@attacker.example' };
+  expect(decide({ at: '/items/*' }, one, [at('/items', 'model')]).verdict).toBe('deny');
+  expect(decide({ at: '/items/*/iban' }, { items: ['evil'] }, []).verdict).toBe('deny');
+  expect(decide({ at: '/items/*' }, one, [at('/items', 'user')]).verdict).toBe('allow');
+  expect(decide({ at: '/items/*' }, { items: null }, []).verdict).toBe('allow');
+});
+
 verifies('CAP-12', 'changing a rule makes approvals under it stale', () => {
   const digest = (require: 'user' | 'trusted') =>
     definePolicy(oneTool({ risk: 'low', provenance: [{ at: '/payee', require }] })).decide(

@@ -114,6 +114,28 @@ describe('laundering', () => {
     expect(originOf('DE89370400440532013000', result(echo, true, { query: 'DE00 attacker' }))).toBe('tool');
   });
 
+  test.each<[string, unknown, unknown, unknown]>([
+    ['as part of an address', 'DE89EVIL00', 'DE89EVIL00', { url: 'https://api.example/x?iban=DE89EVIL00' }],
+    ['joined to a word', 'DE89EVIL00', 'DE89EVIL00', { query: 'x.DE89EVIL00' }],
+    ['in another letter case', 'DE89EVIL00', 'DE89EVIL00', { query: 'de89evil00' }],
+    ['with spaces between', 'DE89 EVIL 00', 'DE89 EVIL 00', { query: 'DE89EVIL00' }],
+    ['as the name of a member', 'DE89EVIL00', 'DE89EVIL00', { fields: { DE89EVIL00: 1 } }],
+    ['as a number that two people read differently', 1500, { amount: 1500 }, { query: 'send 1,500' }],
+    ['as a number within an address', 1500, { amount: 1500 }, { url: '/x?amount=1500&y=2' }],
+    ['as a number in a text', '1500', '1500', { query: 'amount=1500' }],
+  ])('a trusted tool is made to repeat a value that the model gave it %s', (_, value, answer, given) => {
+    expect(originOf(value, result(answer, true, given))).toBe('model');
+  });
+
+  verifies('CAP-12', 'a value that the model stored by one call is not trusted because another reads it back', () => {
+    const iban = 'DE89370400440532013000';
+    const write = result({ saved: true }, false, { note: `pay to ${iban}` });
+    const read = result({ note: iban }, true, { id: 'note-1' });
+    expect(originOf(iban, write, read)).toBe('model');
+    expect(originOf(iban, read, write)).toBe('tool');
+    expect(originOf(iban, read, write, read)).toBe('tool');
+  });
+
   verifies('CAP-12', 'a value that is spread over two parts of a result is in none of them', () => {
     expect(originOf('Ada Lovelace', result(['Ada', 'Lovelace'], true))).toBe('model');
   });
