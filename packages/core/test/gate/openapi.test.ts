@@ -35,7 +35,7 @@ describe('the document', () => {
     const references = JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g);
     for (const [, pointer = ''] of references) {
       const found = pointer.split('/').reduce<unknown>((node, name) => (node as never)?.[name], document);
-      expect(found, pointer).toBeTypeOf('object');
+      expect([pointer, typeof found]).toEqual([pointer, 'object']);
     }
   });
 
@@ -182,16 +182,19 @@ describe.each(operations)('$method $path', ({ operation }) => {
 
   test.each(Object.entries(responses))('answers %s as it is described', async (status, described) => {
     const w = await world({ bodyTimeoutMs: 200, ...(status === '429' ? { limits: tight() } : {}) });
-    const answer = await cases[operationId]?.[status]?.(w, asks[operationId] ?? expect.fail());
+    const asked = asks[operationId];
+    if (asked === undefined) throw new Error(`nothing is asked of ${operationId}`);
+    const answer = await cases[operationId]?.[status]?.(w, asked);
     expect(answer?.status).toBe(Number(status));
     const [type, check] = schemaOf(described);
     const body: unknown = await answer?.json();
     check(body);
     expect(check.errors).toBeNull();
     expect(answer?.headers.get('content-type')).toBe(type);
-    for (const name of Object.keys(described.headers ?? {})) expect(answer?.headers.get(name), name).not.toBeNull();
+    const promised = Object.keys(described.headers ?? {});
+    expect(promised.filter((name) => answer?.headers.get(name) === null)).toEqual([]);
     expect(answer?.headers.get('cache-control')).toBe('no-store');
     expect(JSON.stringify(body)).not.toContain('secret');
-    if (Number(status) >= 400) expect(body).toMatchObject({ status: Number(status) });
+    expect(body).toMatchObject(Number(status) >= 400 ? { status: Number(status) } : {});
   });
 });
