@@ -4,7 +4,7 @@
  */
 import type { ApprovalView, ApproverSession } from '@countersign/core';
 import type { Hono } from 'hono';
-import { streamSSE } from 'hono/streaming';
+import { streamSSE, type SSEStreamingApi } from 'hono/streaming';
 import { approvalPage, type ApprovalPage } from './approval-page.ts';
 import { sessionIdOf } from './cookies.ts';
 import { isApproved } from './describe.ts';
@@ -22,11 +22,14 @@ const maxCompared = 200;
 /** A stream ends after this time; the browser opens another one, if its session still holds. */
 const streamMs = 5 * 60_000;
 const streamStepMs = 15_000;
+/** Of one session: a person with that many tabs does without news in the next. */
+const maxStreams = 20;
 
 export function approvalRoutes(app: Hono<ConsoleEnvironment>, parts: Parts): void {
   app.get('/', (context) => inbox(context, parts));
   app.get('/history', (context) => history(context, parts));
-  app.get('/events', (context) => events(context, parts));
+  const streams = createStreams();
+  app.get('/events', (context) => events(context, parts, streams));
   app.get('/approvals/:id', async (context) => {
     const approval = await context.var.approvals.show(context.req.param('id'));
     return show(context, parts, approval, 200);
@@ -139,17 +142,49 @@ async function approvedBefore(session: ApproverSession, approval: ApprovalView):
 }
 
 /** Server-sent events (HTML standard §9.2): says that something changed, and nothing of what. */
-function events(context: Asked, parts: Parts) {
+function events(context: Asked, parts: Parts, streams: Streams) {
+  const close = streams.open(context.var.session.formToken);
+  if (close === undefined) throw new Problem(429, 'Too many at once', 'This session follows from too many pages.');
   return streamSSE(context, async (stream) => {
-    const until = performance.now() + streamMs;
-    let seen: string | undefined;
-    while (!stream.aborted && performance.now() < until) {
-      const session = await parts.sessions.find(sessionIdOf(context, parts), false);
-      if (session === undefined) return stream.writeSSE({ event: 'signed-out', data: '' });
-      const print = await parts.watch.next(session, seen, streamStepMs);
-      const event = print === seen ? 'still' : seen === undefined ? 'ready' : 'changed';
-      seen = print;
-      await stream.writeSSE({ event, data: '' });
+    stream.onAbort(close);
+    try {
+      await follow(context, parts, stream);
+    } finally {
+      close();
     }
   });
+}
+
+async function follow(context: Asked, parts: Parts, stream: SSEStreamingApi): Promise<void> {
+  const until = performance.now() + streamMs;
+  let seen: string | undefined;
+  while (!stream.aborted && performance.now() < until) {
+    const session = await parts.sessions.find(sessionIdOf(context, parts), false);
+    if (session === undefined) return stream.writeSSE({ event: 'signed-out', data: '' });
+    const print = await parts.watch.next(session, seen, streamStepMs);
+    const event = print === seen ? 'still' : seen === undefined ? 'ready' : 'changed';
+    seen = print;
+    await stream.writeSSE({ event, data: '' });
+  }
+}
+
+interface Streams {
+  /** Answers how to close it, once; `undefined` when this session has enough of them. */
+  open(session: string): (() => void) | undefined;
+}
+
+function createStreams(): Streams {
+  const open = new Map<string, Set<symbol>>();
+  return {
+    open(session) {
+      const own = open.get(session) ?? new Set();
+      if (own.size >= maxStreams) return undefined;
+      const stream = Symbol('stream');
+      open.set(session, own.add(stream));
+      return () => {
+        own.delete(stream);
+        if (own.size === 0 && open.get(session) === own) open.delete(session);
+      };
+    },
+  };
 }

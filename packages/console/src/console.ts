@@ -71,7 +71,9 @@ export function createConsole(options: ConsoleOptions): Console {
   const departures = createDepartures(now);
   const limit = limitOf(options);
   const watch = createWatch(service);
-  const parts: Parts = { service, ways, url, base, sessions, departures, limit, now, watch, policies };
+  // As many as the API takes.
+  const decisions = createRateLimit({ points: 60, perMs: 60_000 });
+  const parts: Parts = { service, ways, url, base, sessions, departures, limit, decisions, now, watch, policies };
 
   // The inbox is at the url with and without a slash at its end.
   const root = new Hono<ConsoleEnvironment>({ strict: false });

@@ -3,6 +3,7 @@
  * @module
  */
 import type { ApprovalsService, ApproverSession, Policy } from '@countersign/core';
+import type { LocalRateLimit } from '@countersign/core/channel';
 import type { Context, MiddlewareHandler } from 'hono';
 import { sessionIdOf } from './cookies.ts';
 import type { Departures } from './departures.ts';
@@ -21,6 +22,8 @@ export interface Parts {
   readonly sessions: Sessions;
   readonly departures: Departures;
   readonly limit: SignInLimit;
+  /** Of decisions and edits, for each approver: each that is refused leaves a record. */
+  readonly decisions: LocalRateLimit;
   readonly watch: Watch;
   /** Each for its own tenants. */
   readonly policies: readonly Policy[];
@@ -57,6 +60,11 @@ export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironme
       throw new Problem(403, 'Refused', 'This form was not made for your session. Nothing was done.');
     }
     const { only, approver } = session;
+    // Ids of one person may differ in the case of their letters.
+    const person = `${approver.tenant}/${approver.id.toLowerCase()}`;
+    if (context.req.method === 'POST' && !parts.decisions.take(person).allowed) {
+      throw new Problem(429, 'Too many at once', 'Nothing was done. Wait a moment and try again.');
+    }
     const path = context.req.path.slice(parts.base.length);
     if (only !== undefined && /^\/?$/.test(path)) return context.redirect(`${parts.base}/approvals/${only}`, 303);
     if (only !== undefined && !isOpenTo(only, path)) {

@@ -2,13 +2,13 @@
  * One request that means harm: it must not take the pages, or a session, from everybody else.
  */
 import type { ApprovalView } from '@countersign/core';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { verifies } from '../../../test/verifies.ts';
 import { exactTime, timeOf } from '../src/layout.ts';
 import { inboxPage } from '../src/list-pages.ts';
 import { createSessions } from '../src/sessions.ts';
 import { createOffice, type Office } from './support/office.ts';
-import { cookieOf, visitorOf } from './support/visitor.ts';
+import { cookieOf, fieldOn, visitorOf } from './support/visitor.ts';
 
 let office: Office | undefined;
 afterEach(async () => {
@@ -77,5 +77,55 @@ describe('sessions', () => {
     const own = Array.from({ length: 1_100 }, () => sessions.open({ approver: carol }));
     for (const id of [others, namesake, ...own.slice(-20)]) expect(await sessions.find(id, false)).toBeDefined();
     expect(await sessions.find(own.at(-21), false)).toBeUndefined();
+  });
+});
+
+async function entered(): Promise<ReturnType<typeof visitorOf> & { readonly token: string; readonly id: string }> {
+  office = await createOffice();
+  const { id } = await office.ask('send_email');
+  const visitor = visitorOf({ url: office.url, origin: new URL(office.url).origin });
+  visitor.cookie = cookieOf(await visitor.post('/sign-in', { code: 'carol-token' }));
+  const page = await (await visitor.get(`/approvals/${id}`)).text();
+  return { ...visitor, token: fieldOn(page, 'token'), id };
+}
+
+describe('one session', () => {
+  verifies(
+    'APR-6',
+    'that decides on a wrong digest over and over fills neither the ledger nor the time of others',
+    async () => {
+      const visitor = await entered();
+      const { token, id } = visitor;
+      const statuses: number[] = [];
+      for (let tries = 0; tries < 65; tries += 1) {
+        statuses.push(
+          (await visitor.post(`/approvals/${id}/decision`, { token, digest: 'x', verdict: 'approve' })).status,
+        );
+      }
+      expect(statuses.filter((status) => status === 409).length).toBeGreaterThanOrEqual(60);
+      expect(statuses.at(-1)).toBe(429);
+      expect(await office?.approvals.as(carol).show(id)).toMatchObject({ state: 'pending', votes: [] });
+    },
+  );
+
+  test('has a bounded number of streams open, and another one when it has closed them', async () => {
+    const visitor = await entered();
+    const { cookie } = visitor;
+    const over = new AbortController();
+    const open = () => fetch(new URL('/events', office?.url), { headers: { cookie }, signal: over.signal });
+    const statuses = (await Promise.all(Array.from({ length: 25 }, open))).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(20);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(5);
+    expect((await visitor.get('/')).status).toBe(200);
+    over.abort();
+    const again = new AbortController();
+    await vi.waitFor(
+      async () => {
+        const { status } = await fetch(new URL('/events', office?.url), { headers: { cookie }, signal: again.signal });
+        expect(status).toBe(200);
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    again.abort();
   });
 });

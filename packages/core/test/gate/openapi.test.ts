@@ -155,10 +155,6 @@ const asks: Readonly<Record<string, (w: World, init?: Parameters<Served['ask']>[
   showDocument: (w, init) => w.ask('/openapi.json', init),
 };
 
-const nobody = (): never => {
-  throw new Error('nobody asks this operation');
-};
-
 const cases: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
   listApprovals: { ...everywhere, '400': (w) => w.ask('/approvals?limit=0') },
   showApproval: {
@@ -175,7 +171,7 @@ const cases: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     ...ofBody('arguments', edit),
     '422': (w) => post(w, `${w.id}/arguments`, edit(w, { arguments: '{"amount":' })),
   },
-  showDocument: { '200': (w, ask) => ask(w) },
+  showDocument: { '200': everywhere['200'] ?? expect.fail() },
 };
 
 describe.each(operations)('$method $path', ({ operation }) => {
@@ -186,17 +182,19 @@ describe.each(operations)('$method $path', ({ operation }) => {
 
   test.each(Object.entries(responses))('answers %s as it is described', async (status, described) => {
     const w = await world({ bodyTimeoutMs: 200, ...(status === '429' ? { limits: tight() } : {}) });
-    const answer = await cases[operationId]?.[status]?.(w, asks[operationId] ?? nobody);
+    const asked = asks[operationId];
+    if (asked === undefined) throw new Error(`nothing is asked of ${operationId}`);
+    const answer = await cases[operationId]?.[status]?.(w, asked);
     expect(answer?.status).toBe(Number(status));
     const [type, check] = schemaOf(described);
     const body: unknown = await answer?.json();
     check(body);
     expect(check.errors).toBeNull();
     expect(answer?.headers.get('content-type')).toBe(type);
-    const missing = Object.keys(described.headers ?? {}).filter((name) => answer?.headers.has(name) !== true);
-    expect(missing).toEqual([]);
+    const promised = Object.keys(described.headers ?? {});
+    expect(promised.filter((name) => answer?.headers.get(name) === null)).toEqual([]);
     expect(answer?.headers.get('cache-control')).toBe('no-store');
     expect(JSON.stringify(body)).not.toContain('secret');
-    expect((body as { status?: number }).status ?? 200).toBe(Number(status));
+    expect(body).toMatchObject(Number(status) >= 400 ? { status: Number(status) } : {});
   });
 });
