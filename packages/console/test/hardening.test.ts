@@ -40,17 +40,21 @@ describe('guessing', () => {
     for (let tries = 0; tries < 25; tries += 1) expect((await from('10.0.0.2', 'carol-token')).status).toBe(303);
   });
 
-  verifies('APR-6', 'from every address of one IPv6 network is counted together, and so is one IPv4 address', async () => {
-    const addressOf = (request: Request) => request.headers.get('x-real-ip') ?? undefined;
-    world = await createWorld(undefined, { addressOf });
-    const person = visitorOf(world);
-    const from = (address: string, code: string) => person.post('/sign-in', { code }, { 'x-real-ip': address });
-    for (let tries = 0; tries < 20; tries += 1) await from(`2001:db8:0:1::${tries + 1}`, 'guess');
-    expect((await from('2001:db8:0:1:ffff::1', 'carol-token')).status).toBe(429);
-    expect((await from('2001:db8:0:2::1', 'carol-token')).status).toBe(303);
-    for (let tries = 0; tries < 20; tries += 1) await from('::ffff:10.0.0.1', 'guess');
-    expect((await from('10.0.0.1', 'carol-token')).status).toBe(429);
-  });
+  verifies(
+    'APR-6',
+    'from every address of one IPv6 network is counted together, and so is one IPv4 address',
+    async () => {
+      const addressOf = (request: Request) => request.headers.get('x-real-ip') ?? undefined;
+      world = await createWorld(undefined, { addressOf });
+      const person = visitorOf(world);
+      const from = (address: string, code: string) => person.post('/sign-in', { code }, { 'x-real-ip': address });
+      for (let tries = 0; tries < 20; tries += 1) await from(`2001:db8:0:1::${tries + 1}`, 'guess');
+      expect((await from('2001:db8:0:1:ffff::1', 'carol-token')).status).toBe(429);
+      expect((await from('2001:db8:0:2::1', 'carol-token')).status).toBe(303);
+      for (let tries = 0; tries < 20; tries += 1) await from('::ffff:10.0.0.1', 'guess');
+      expect((await from('10.0.0.1', 'carol-token')).status).toBe(429);
+    },
+  );
 
   verifies('REL-3', 'is impossible while the limiter fails or hangs', async () => {
     const limiters = [() => Promise.reject(new Error('no store')), () => new Promise<never>(() => undefined)];
