@@ -339,7 +339,7 @@ const list = {
     kind: 'beyond',
     status: 'partial',
     missing:
-      'approvals, audit, hold, credentials, outbox, doctor, policy check and show; init, policy test, suggest and simulate, agents and console are missing',
+      'approvals, console, audit, hold, credentials, outbox, doctor, policy check and show; init, policy test, suggest and simulate, and agents are missing',
   },
   'OPS-3': {
     must: 'A web console shows approvals, ledger and policy, by keyboard, in the dark and on a phone.',

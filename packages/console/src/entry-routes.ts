@@ -58,7 +58,7 @@ function page(context: Entry, { base, ways }: Parts, next: string | undefined, p
   return context.html(layout({ base, title: 'Sign in', main }), problem === undefined ? 200 : 403);
 }
 
-/** The browser goes on by itself: a redirect after a form would be held against `form-action`. */
+/** The browser goes on by itself: some hold a redirect after a form against `form-action`. */
 function onward(context: Entry, { base }: Parts, title: string, location: string) {
   return context.html(layout({ base, title, onward: location, main: onwardPage(title, location) }));
 }

@@ -33,11 +33,12 @@ export function sign(claims: JWTPayload, key: KeyObject): Promise<string> {
   return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'main' }).sign(key);
 }
 
-export async function startProvider(): Promise<TestProvider> {
+/** @param hostname a name of this machine */
+export async function startProvider(hostname = '127.0.0.1'): Promise<TestProvider> {
   const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
   const http = createServer();
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+  const issuer = `http://${hostname}:${(http.address() as AddressInfo).port}`;
   let handle: (request: IncomingMessage, response: ServerResponse) => unknown = (_request, response) =>
     response.writeHead(503).end();
   const self: TestProvider = {

@@ -83,7 +83,6 @@ test('a service that does not answer decides nothing: the question stays', async
     if (looks === 2) looked.resolve();
     throw new Error('unreachable');
   };
-  const { list, decide } = f.approvals;
-  const { questions, decided } = await asked(f, () => looked.promise.then(() => 'approve'), { list, decide, show });
+  const { questions, decided } = await asked(f, () => looked.promise.then(() => 'approve'), { ...f.approvals, show });
   expect([questions, decided.map(({ state }) => state)]).toEqual([1, ['approved']]);
 });
