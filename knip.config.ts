@@ -23,6 +23,9 @@ const config: KnipConfig = {
         'bench/postgres-process.ts',
         'conformance/run.ts',
         'test/faults/{approver,main,worker}.ts',
+        'test/chaos/{agent,desk,main,notifier}.ts',
+        // Started by `bench/wake.ts`.
+        'bench/wake-voter.ts',
         'test/support/fixture.config.ts',
         'test/support/*.fixture.ts',
         // Loaded by the test runner of another checkout.

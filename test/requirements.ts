@@ -116,7 +116,9 @@ const list = {
   'CAP-12': {
     must: 'Argument values are traced to where they came from, and rules can require or distrust a source.',
     kind: 'beyond',
-    status: 'built',
+    status: 'partial',
+    missing:
+      'tracing and rules are built; a value that an untrusted call stored and a trusted tool answers is found out only where this process kept what that call was given',
   },
   'CAP-13': {
     must: 'Rules can limit totals over a time window across processes, and sequences such as untrusted source then external sink.',
@@ -142,8 +144,7 @@ const list = {
     must: 'People are asked by Slack, e-mail, webhook, terminal and web inbox, several at once, and one decision settles all.',
     kind: 'asked',
     status: 'partial',
-    missing:
-      'terminal, HTTP endpoint, web inbox, webhook and the notifier that tells channels; Slack and e-mail are missing',
+    missing: 'all five ways are built; Slack was run against a stand-in of its Web API only',
   },
   'APR-4': {
     must: 'An approval yields a single-use, expiring grant for exactly one call, checked again under the current policy when it is claimed.',
@@ -175,8 +176,7 @@ const list = {
     must: 'What the approver sees is what runs, with provenance, warnings about deceptive text and the difference from last time.',
     kind: 'beyond',
     status: 'partial',
-    missing:
-      'look-alikes and the difference from the last approved call are in the console only, provenance is in terminal and CLI only',
+    missing: 'look-alikes and the difference from the last approved call are in the console only',
   },
   'APR-10': {
     must: 'The outcome of every gate is recorded, also when it approved by itself.',
@@ -191,8 +191,7 @@ const list = {
   'APR-12': {
     must: 'Pending requests are capped per run and user, and chat and mail show redacted summaries.',
     kind: 'beyond',
-    status: 'partial',
-    missing: 'caps per run and per user, and redacted notices; chat and mail that show them are missing',
+    status: 'built',
   },
   'CRD-1': {
     must: 'Credentials come through one provider interface, and no code reads a raw secret around it.',

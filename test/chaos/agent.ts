@@ -37,11 +37,13 @@ process.exit(0);
 async function ask(number: number): Promise<void> {
   const { tool, ...rest } = callNumbered(number);
   const gate = countersign.gate({ ...requester, run: `run-${number % 20}` });
-  for (let origin: ToolCall['origin'] = 'model'; !ending.signal.aborted; origin = 'resume') {
+  for (let origin: ToolCall['origin'] = 'model'; !ending.signal.aborted;) {
     const body = (args: unknown): Promise<string> => act(tool.name, args);
     const options = { wait: tool.name === 'high', signal: ending.signal, validate: () => undefined };
     const outcome = await gate.execute({ tool, ...rest, origin }, body, options);
     const { callKey, status } = outcome;
+    // What the store did not take was never made, as far as anybody knows.
+    origin = status === 'denied' && outcome.reason !== 'approval_required' ? 'model' : 'resume';
     const reason = status === 'denied' ? { reason: outcome.reason } : {};
     await tell(input.world, 'told', { callId: rest.callId, callKey, status, ...reason }).catch(() => undefined);
     if (status === 'pending' && tool.name === 'medium') return;

@@ -35,7 +35,7 @@ interface Sources {
 }
 
 /** For every channel to hear of every end. */
-const tellingMs = 60_000;
+const tellingMs = 300_000;
 /** Beyond every request's own life. */
 const aheadMs = 20 * 60_000;
 const reader = { tenant: 'acme', id: 'reader' } as const;

@@ -58,7 +58,7 @@ const document: PolicyDocument = {
   agents: { worker: { owner: 'user:alice', capabilities } },
   users: { alice: { capabilities } },
 };
-export const policy = definePolicy(document);
+const policy = definePolicy(document);
 
 export const eligible = ['carol', 'dave', 'erin', 'frank'] as const;
 export type Eligible = (typeof eligible)[number];

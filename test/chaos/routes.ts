@@ -116,7 +116,7 @@ export function createRoutes(
   };
 }
 
-export function cardOf(slack: SlackServer, approval: string): SlackMessage | undefined {
+function cardOf(slack: SlackServer, approval: string): SlackMessage | undefined {
   return slack.messages().find(({ args }) => JSON.stringify(args['metadata']).includes(approval));
 }
 

@@ -69,7 +69,7 @@ export async function mailServer({ tls, login }: MailServerOptions = {}): Promis
     onRcptTo({ address }, _session, callback) {
       callback(unknown.has(address) ? Object.assign(new Error('no such mailbox'), { responseCode: 550 }) : null);
     },
-    onData(stream, session, callback) {
+    onData(stream, session, done) {
       const take = async (): Promise<void> => {
         const chunks: Buffer[] = [];
         for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
@@ -82,9 +82,11 @@ export async function mailServer({ tls, login }: MailServerOptions = {}): Promis
           raw: raw.toString('utf8'),
           mail: await PostalMime.parse(raw),
         });
-        callback();
       };
-      take().catch(callback);
+      take().then(
+        () => done(),
+        (error: Error) => done(error),
+      );
     },
   });
   smtp.on('error', () => undefined);
