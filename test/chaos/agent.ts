@@ -1,6 +1,6 @@
 /** A process of agents: it asks for its share of the calls, waits for people where it must, and runs what was approved. */
 import process from 'node:process';
-import { currentCall, type ToolCall } from '@countersign/core';
+import { currentCall, type Outcome, type ToolCall } from '@countersign/core';
 import { openStorePatiently } from '../faults/parts.ts';
 import { tell } from '../faults/world.ts';
 import { callNumbered, moodyStore, openAgents, requester, type AgentInput } from './parts.ts';
@@ -40,7 +40,7 @@ async function ask(number: number): Promise<void> {
   for (let origin: ToolCall['origin'] = 'model'; !ending.signal.aborted;) {
     const body = (args: unknown): Promise<string> => act(tool.name, args);
     const options = { wait: tool.name === 'high', signal: ending.signal, validate: () => undefined };
-    const outcome = await gate.execute({ tool, ...rest, origin }, body, options);
+    const outcome: Outcome = await gate.execute({ tool, ...rest, origin }, body, options);
     const { callKey, status } = outcome;
     // What the store did not take was never made, as far as anybody knows.
     origin = status === 'denied' && outcome.reason !== 'approval_required' ? 'model' : 'resume';

@@ -69,7 +69,7 @@ export async function mailServer({ tls, login }: MailServerOptions = {}): Promis
     onRcptTo({ address }, _session, callback) {
       callback(unknown.has(address) ? Object.assign(new Error('no such mailbox'), { responseCode: 550 }) : null);
     },
-    onData(stream, session, done) {
+    onData(stream, session, answer) {
       const take = async (): Promise<void> => {
         const chunks: Buffer[] = [];
         for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
@@ -84,8 +84,8 @@ export async function mailServer({ tls, login }: MailServerOptions = {}): Promis
         });
       };
       take().then(
-        () => done(),
-        (error: Error) => done(error),
+        () => answer(),
+        (error: Error) => answer(error),
       );
     },
   });
