@@ -41,14 +41,16 @@ async function ask(number: number): Promise<void> {
     const body = (args: unknown): Promise<string> => act(tool.name, args);
     const options = { wait: tool.name === 'high', signal: ending.signal, validate: () => undefined };
     const outcome: Outcome = await gate.execute({ tool, ...rest, origin }, body, options);
-    const { callKey, status } = outcome;
+    const { callKey } = outcome;
+    const status: Outcome['status'] = outcome.status;
+    const denial = outcome.status === 'denied' ? outcome.reason : undefined;
     // What the store did not take was never made, as far as anybody knows.
-    origin = status === 'denied' && outcome.reason !== 'approval_required' ? 'model' : 'resume';
-    const reason = status === 'denied' ? { reason: outcome.reason } : {};
+    origin = denial === undefined || denial === 'approval_required' ? 'resume' : 'model';
+    const reason = denial === undefined ? {} : { reason: denial };
     await tell(input.world, 'told', { callId: rest.callId, callKey, status, ...reason }).catch(() => undefined);
     if (status === 'pending' && tool.name === 'medium') return;
     if (status === 'completed' || status === 'failed' || status === 'unknown') return;
-    if (status === 'denied' && /rejected|expired|cancelled|consumed/.test(outcome.reason)) return;
+    if (/rejected|expired|cancelled|consumed/.test(denial ?? '')) return;
   }
 }
 
