@@ -43,7 +43,7 @@ async function ask(number: number): Promise<void> {
     const outcome: Outcome = await gate.execute({ tool, ...rest, origin }, body, options);
     const { callKey } = outcome;
     const status: Outcome['status'] = outcome.status;
-    const denial = outcome.status === 'denied' ? outcome.reason : undefined;
+    const denial: string | undefined = outcome.status === 'denied' ? outcome.reason : undefined;
     // What the store did not take was never made, as far as anybody knows.
     origin = denial === undefined || denial === 'approval_required' ? 'resume' : 'model';
     const reason = denial === undefined ? {} : { reason: denial };
