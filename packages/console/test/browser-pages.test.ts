@@ -93,7 +93,7 @@ const looks: Readonly<Record<string, BrowserContextOptions>> = {
 
 /** The pictures that the documentation shows. */
 const documented = new Set([
-  ...['inbox-light', 'inbox-phone', 'request-light', 'request-dark', 'request-phone'],
+  ...['inbox-light', 'inbox-dark', 'inbox-phone', 'request-light', 'request-dark', 'request-phone'],
   ...['run-light', 'load-light', 'load-dark', 'policy-light'],
 ]);
 
