@@ -57,7 +57,7 @@ export async function examine(input: ChaosInput, direct: string, sources: Source
     }
 
     const stored = await allApprovals(store);
-    const reported = await reportedBy(countersign, input, stored, sources.count);
+    const reported = await reportedBy(countersign, input, sources.count);
     const verifier = createVoteVerifier([input.voteKey]);
     const session = approvals.as(reader);
     const described = [];
@@ -103,7 +103,6 @@ async function allApprovals(store: Store): Promise<readonly StoredApproval[]> {
 async function reportedBy(
   countersign: Countersign,
   { world }: ChaosInput,
-  approvals: readonly StoredApproval[],
   count: number,
 ): Promise<ReadonlyMap<string, string>> {
   const reported = new Map<string, string>();
@@ -118,7 +117,6 @@ async function reportedBy(
     const outcome = await gate.execute({ tool, ...call, origin: 'resume' }, body, { validate: () => undefined });
     if (outcome.callKey !== undefined) reported.set(outcome.callKey, outcome.status);
   }
-  void approvals;
   return reported;
 }
 

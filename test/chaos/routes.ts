@@ -25,6 +25,7 @@ export interface Routes extends Readonly<Record<Way, (act: Act) => Promise<numbe
 
 const patienceMs = 1_500;
 const requestMs = 4_000;
+const maxLooks = 100;
 
 export function createRoutes(
   input: Pick<ChaosInput, 'ports' | 'webhook'>,
@@ -107,11 +108,12 @@ export function createRoutes(
     edit: ({ approval, person, ...body }) =>
       post(`${approval}/arguments`, person, { digest: body.digest, arguments: body.arguments }),
     async digestOf(approval, person) {
-      for (;;) {
+      for (let attempt = 0; attempt < maxLooks; attempt += 1) {
         const shown = await show(approval, person);
         if (shown !== undefined) return shown.digest;
         await sleep(100);
       }
+      throw new Error('the desk does not answer');
     },
   };
 }

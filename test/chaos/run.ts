@@ -9,7 +9,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createVoteSigner } from '@countersign/core';
-import { mailServer, type MailServer } from '../../packages/email/test/support/mail-server.ts';
+import { mailServer } from '../../packages/email/test/support/mail-server.ts';
 import { openPlace, type Place, type StoreName } from '../faults/place.ts';
 import { respawn } from '../faults/processes.ts';
 import { createRandom, type Random } from '../faults/random.ts';
@@ -56,7 +56,7 @@ export async function runChaos({
     const input = await inputOf({ place, directory, world: world.url, count, seed }, { receiver, slack, mail });
     const settings = { ...input, webhook: { url: receiver.url, secret: webhookSecret, callbackSecret: secret() } };
     const people = createPeople(createRoutes(settings, mail, slack), seed);
-    const stopListening = listen(people, receiver, mail, slack);
+    const stopListening = listen(people, receiver, slack);
     const { targets, end } = await startProcesses(settings, { receiver, slack, mail });
     const faults = await makeTrouble({ people, place, targets, random, count, patienceMs });
     stopListening();
@@ -106,7 +106,7 @@ async function freePort(): Promise<number> {
 const lookMs = 50;
 
 /** People hear of requests by whatever channel works. */
-function listen(people: People, receiver: Receiver, mail: MailServer, slack: SlackServer): () => void {
+function listen(people: People, receiver: Receiver, slack: SlackServer): () => void {
   const digests = new Map<string, { digest: string; number: number }>();
   receiver.onNews = ({ type, data: { id, digest, summary } }) => {
     if (type === 'approval.opened') people.hear({ approval: id, digest, number: numberOf({ arguments: summary }) });
@@ -123,7 +123,6 @@ function listen(people: People, receiver: Receiver, mail: MailServer, slack: Sla
       }
     }
   }, lookMs);
-  void mail;
   return () => clearInterval(look);
 }
 
