@@ -2,7 +2,7 @@
  * How the letters of a code come about, and how many wrong ones are taken.
  * @module
  */
-import { createHash, createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { createHash, createHmac, KeyObject, timingSafeEqual } from 'node:crypto';
 import { KeyError } from '@countersign/core';
 import { codeOf } from '@countersign/core/channel';
 
@@ -30,8 +30,8 @@ export interface CodeMaker {
 
 /** @throws KeyError unless the key has 32 bytes */
 export function createCodeMaker(key: KeyObject | Uint8Array): CodeMaker {
-  const bytes = key instanceof Uint8Array ? key : key.type === 'secret' ? key.export() : undefined;
-  if (bytes?.length !== keyLength) throw new KeyError(`the key of mail codes has ${keyLength} bytes`);
+  const bytes = key instanceof KeyObject && key.type === 'secret' ? key.export() : key;
+  if (!(bytes instanceof Uint8Array) || bytes.length !== keyLength) throw new KeyError(`the key of mail codes has ${keyLength} bytes`);
   const letters = (length: number, ...fields: readonly (string | number)[]): string => {
     const text = JSON.stringify(['countersign/mail-code/1', ...fields]);
     return codeOf(createHmac('sha256', bytes).update(text).digest().subarray(0, length));

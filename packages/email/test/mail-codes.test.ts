@@ -325,7 +325,9 @@ describe('a code', () => {
   test('keys, lives and tenants that are none are refused', async () => {
     world = await createWorld();
     const rest = { tenant: 'acme', approvals: world.approvals, approvers: () => [] };
-    expect(() => mailCodes({ ...rest, key: randomBytes(16) })).toThrow('32 bytes');
+    for (const key of [randomBytes(16), undefined as unknown as Uint8Array]) {
+      expect(() => mailCodes({ ...rest, key })).toThrow('32 bytes');
+    }
     for (const lifeMs of [0, -1, Number.NaN, 30 * 24 * 3_600_000]) {
       expect(() => mailCodes({ ...rest, key: randomBytes(32), lifeMs })).toThrow('minute');
     }

@@ -21,7 +21,7 @@ export type Verify = (request: Request, now: number) => Promise<SignedBody>;
 
 /** @throws ConfigurationError unless there is a secret, and each is long enough to be one */
 export function verifierOf(signingSecret: string | readonly string[]): Verify {
-  const secrets = typeof signingSecret === 'string' ? [signingSecret] : signingSecret;
+  const secrets = [signingSecret].flat();
   if (secrets.length === 0 || secrets.some((secret) => typeof secret !== 'string' || secret.length < 16)) {
     throw new ConfigurationError("a signing secret is the one of the app's page, at least 16 characters");
   }

@@ -384,6 +384,7 @@ test('odd options are refused', () => {
   for (const bad of [
     ...[{ appId: '' }, { appId: 'app' }, { team: [] }, { team: 'acme' }, { team: ['T0ACME', ''] }],
     ...[{ signingSecret: '' }, { signingSecret: [] }, { signingSecret: ['f'.repeat(32), ''] }],
+    { signingSecret: undefined as unknown as string },
   ]) {
     expect(() => slackInteractions({ ...good, ...bad })).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIGURATION' }),

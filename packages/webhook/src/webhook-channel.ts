@@ -33,7 +33,7 @@ export function webhookChannel(options: WebhookChannelOptions): ApprovalChannel 
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
     throw new ConfigurationError('the URL of a webhook is absolute and names no user');
   }
-  const secrets = typeof options.secret === 'string' ? [options.secret] : options.secret;
+  const secrets = [options.secret].flat();
   if (secrets.length === 0) throw new ConfigurationError('a webhook needs a secret');
   const signers = secrets.map(signerOf);
   const { name = 'webhook', timeoutMs = 8_000, resolve = systemResolve } = options;

@@ -312,4 +312,7 @@ test('weak secrets and odd URLs are refused', () => {
     expect(() => webhookChannel({ url, secret })).toThrow('absolute');
   }
   expect(() => webhookChannel({ url: 'https://hook.example/', secret: [] })).toThrow('secret');
+  // An environment variable that is not set.
+  const unset = process.env['COUNTERSIGN_UNSET'] as unknown as string;
+  expect(() => webhookChannel({ url: 'https://hook.example/', secret: unset })).toThrow('whsec_');
 });
