@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { approvalLoad, type ApprovalLoad, type Delays, type VoteCounts } from '@countersign/core';
 import { keyFrom, withStore } from '../files.ts';
 import { timeOf, withStoreOption, type StoreOption } from '../ledger-options.ts';
@@ -17,7 +17,11 @@ export function loadCommand(group: Command): void {
   withStoreOption(group.command('load').description('how much approvals ask of people, and how fast they answer'))
     .requiredOption('--key-file <path>', 'the key that records were sealed under, mode 0600')
     .requiredOption('--tenant <id>', 'whose approvals')
-    .option('--window <duration>', 'how far back, such as 90m, 24h or 30d', windowOf, 7 * 86_400_000)
+    .addOption(
+      new Option('--window <duration>', 'how far back, such as 90m, 24h or 30d')
+        .argParser(windowOf)
+        .default(7 * 86_400_000, '7d'),
+    )
     .option('--until <time>', 'end of the window, ISO 8601; default: now', timeOf)
     .option('--json', 'print JSON')
     .action(load);
