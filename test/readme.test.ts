@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../packages/cli/src/exit-codes.ts';
+import { requirements } from './requirements.ts';
 import { filesOfRepository, repositoryRoot } from './support/repository.ts';
 
 const documents = filesOfRepository().filter(
@@ -47,9 +48,18 @@ describe('README', () => {
   });
 });
 
-describe('docs/credentials.md', () => {
-  const embedded = embeddedIn('docs/credentials.md');
-  test('embeds its example', () => expect(embedded).toHaveLength(2));
+test('the README says of every planned requirement that it is not there yet, and of no other one', () => {
+  const [, said = ''] = /^Not there yet:(.*?)\. And in part:/ms.exec(textOf('README.md')) ?? [];
+  const ids = [...said.matchAll(/([A-Z]{3})-(\d+)(?: to [A-Z]{3}-(\d+))?/g)].flatMap(([, group, from, to = from]) =>
+    Array.from({ length: Number(to) - Number(from) + 1 }, (_, index) => `${group}-${Number(from) + index}`),
+  );
+  const planned = Object.entries(requirements).flatMap(([id, { status }]) => (status === 'planned' ? [id] : []));
+  expect(ids.toSorted()).toEqual(planned.toSorted());
+});
+
+describe.each(['docs/credentials.md', 'packages/core/README.md'])('%s', (document) => {
+  const embedded = embeddedIn(document);
+  test('embeds its examples', () => expect(embedded.length).toBeGreaterThan(0));
   test.each(embedded)('shows $reference as it runs', ({ reference, code }) => {
     expect(code.trim()).toBe(sourceOf(reference).trim());
   });

@@ -349,7 +349,8 @@ const list = {
     must: 'A fresh machine runs the main job and every test with one command each, without account or key.',
     kind: 'asked',
     status: 'partial',
-    missing: 'the demo is a test; both commands on a machine with nothing but Node and npm are run by .ci/run',
+    missing:
+      'the demo is tested in an installed tree; that both commands work on a machine with nothing but Node and npm is shown by .ci/run and by no test',
   },
   'REL-1': {
     must: 'One SQLite file or a shared Postgres hold the state under the same contract, with several processes on one store.',
