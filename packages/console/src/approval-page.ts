@@ -25,6 +25,12 @@ export interface ApprovalPage {
   readonly typed?: { readonly reason?: string | undefined; readonly arguments?: string | undefined } | undefined;
 }
 
+function meanwhile({ mode }: ApprovalView): string {
+  return mode === 'blocking'
+    ? 'The agent waits for the decision.'
+    : 'The agent goes on; the call runs later if approved.';
+}
+
 export function approvalPage(page: ApprovalPage): Html {
   const { base, approval, now, session, problem } = page;
   const refusal = whyNot(approval, session.approver, now);
@@ -34,8 +40,8 @@ export function approvalPage(page: ApprovalPage): Html {
     <p class="badges">${riskBadge(approval)} ${stateBadge(approval)}</p>
     ${chainView(approval)}
     <p class="lead">
-      Asked ${timeOf(createdAt, now)}${state === 'pending' && html`, expires ${timeOf(expiresAt, now)}`}. The agent
-      ${approval.mode === 'blocking' ? 'waits for the decision' : 'goes on; the call runs later if approved'}.
+      Asked
+      ${timeOf(createdAt, now)}${state === 'pending' ? html`, expires ${timeOf(expiresAt, now)}. ${meanwhile(approval)}` : '.'}
     </p>
     ${problem !== undefined && html`<p class="problem" role="alert"><b>Not done.</b> ${shown(problem)}</p>`}
     ${deceptionWarning(approval.arguments)}

@@ -124,6 +124,24 @@ for (const [look, options] of Object.entries(looks)) {
 
 verifies(
   'OPS-3',
+  'on a phone the newest of the load is in view, and where a value came from stays in one piece',
+  async () => {
+    const page = await signedIn(looks['phone']);
+    await page.goto(`${office.url}load`);
+    const newest = await page.locator('.bars rect').last().boundingBox();
+    expect(newest?.x).toBeGreaterThan(0);
+    expect((newest?.x ?? 0) + (newest?.width ?? 0)).toBeLessThanOrEqual(390);
+    await page.goto(`${office.url}approvals/${seen.request}`);
+    const pieces = await page.evaluate(
+      "[...document.querySelectorAll('.origin')].map((each) => each.getClientRects().length)",
+    );
+    expect(pieces).toEqual([1, 1, 1, 1]);
+  },
+  { using },
+);
+
+verifies(
+  'OPS-3',
   'the check for accessibility finds what is wrong',
   async () => {
     const page = await signedIn();
@@ -197,6 +215,7 @@ verifies(
     ]);
     await page.keyboard.press('Enter');
     await page.getByText('Approved by carol').first().waitFor();
+    expect(await page.locator('main').textContent()).not.toContain('waits for the decision');
     const carol = { tenant: 'acme', id: 'carol', groups: ['releases'] };
     expect((await office.approvals.as(carol).show(id)).votes).toMatchObject([
       { approver: 'carol', reason: 'by keyboard' },
