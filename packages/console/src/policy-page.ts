@@ -124,7 +124,7 @@ function toolTable(rules: readonly PolicyRule[], approvers: readonly Approver[] 
             <br /><code>${shown(rule.capability)}</code>
           </th>
           <td class="risk">${riskBadge(rule)}${rule.conditional && html` <abbr title="or more">+</abbr>`}</td>
-          <td>${asked === undefined ? 'runs without asking' : decidedBy(rule, asked)}</td>
+          <td class="deciders">${asked === undefined ? 'runs without asking' : decidedBy(rule, asked)}</td>
           ${approvers !== undefined && html`<td>${asked === undefined ? '' : people(asked, approvers)}</td>`}
           <td>
             ${rule.services.length === 0 ? html`<span class="none" aria-label="none">–</span>` : shown(rule.services.join(', '))}
