@@ -31,7 +31,8 @@ export interface CodeMaker {
 /** @throws KeyError unless the key has 32 bytes */
 export function createCodeMaker(key: KeyObject | Uint8Array): CodeMaker {
   const bytes = key instanceof KeyObject && key.type === 'secret' ? key.export() : key;
-  if (!(bytes instanceof Uint8Array) || bytes.length !== keyLength) throw new KeyError(`the key of mail codes has ${keyLength} bytes`);
+  if (!(bytes instanceof Uint8Array) || bytes.length !== keyLength)
+    throw new KeyError(`the key of mail codes has ${keyLength} bytes`);
   const letters = (length: number, ...fields: readonly (string | number)[]): string => {
     const text = JSON.stringify(['countersign/mail-code/1', ...fields]);
     return codeOf(createHmac('sha256', bytes).update(text).digest().subarray(0, length));
