@@ -11,6 +11,7 @@ import {
   type ApprovalsService,
   type ApprovalView,
 } from '@countersign/core';
+import { isLoopback } from '@countersign/core/channel';
 import { CommandFailure } from './exit-codes.ts';
 
 const timeoutMs = 15_000;
@@ -85,8 +86,7 @@ function baseOf(address: string): URL {
   if (url.username !== '' || url.password !== '') {
     throw new CommandFailure('usage', 'the address must hold no user name and no password: a token is sent');
   }
-  const local = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(url.hostname);
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && local)) return url;
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return url;
   throw new CommandFailure(
     'usage',
     `${url.protocol}//${url.host}: use https, or http on this machine only; a token is sent`,

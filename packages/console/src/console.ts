@@ -4,7 +4,7 @@
  * @module
  */
 import { ConfigurationError, type Approvals, type Policy } from '@countersign/core';
-import { createRateLimit, type RateLimit } from '@countersign/core/channel';
+import { createRateLimit, isLoopback, type RateLimit } from '@countersign/core/channel';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { approvalRoutes } from './approval-routes.ts';
@@ -12,7 +12,6 @@ import { assets } from './assets.ts';
 import { entryRoutes } from './entry-routes.ts';
 import { guard } from './guard.ts';
 import { layout } from './layout.ts';
-import { isLoopback } from './loopback.ts';
 import { oversightRoutes } from './oversight-routes.ts';
 import { problemPage } from './plain-pages.ts';
 import { problemOf } from './problem.ts';

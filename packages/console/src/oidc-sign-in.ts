@@ -4,8 +4,8 @@
  * @module
  */
 import { ConfigurationError, type Approver } from '@countersign/core';
+import { isLoopback } from '@countersign/core/channel';
 import * as client from 'openid-client';
-import { isLoopback } from './loopback.ts';
 import { mayReach, providerFetch, ProviderUnreachable } from './oidc-transport.ts';
 import { Problem } from './problem.ts';
 import type { RedirectSignIn, SignedIn } from './sign-in.ts';

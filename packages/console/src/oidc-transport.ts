@@ -3,8 +3,8 @@
  * bounded in size. The time is bounded by the protocol library.
  * @module
  */
+import { isLoopback } from '@countersign/core/channel';
 import type { CustomFetch } from 'openid-client';
-import { isLoopback } from './loopback.ts';
 
 const maxAnswerBytes = 262_144;
 

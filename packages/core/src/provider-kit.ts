@@ -5,6 +5,7 @@
  */
 export { requireId } from './identify/principal.ts';
 export { keyBytes } from './key-bytes.ts';
+export { isLoopback } from './loopback.ts';
 export { createClock } from './record/clock.ts';
 export type { Clock } from './record/clock.ts';
 export { createRecorder } from './record/recorder.ts';

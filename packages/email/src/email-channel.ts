@@ -3,13 +3,13 @@
  * @module
  */
 import { ConfigurationError, type ApprovalChannel, type ApprovalNotice } from '@countersign/core';
-import { PartlyTold, within } from '@countersign/core/channel';
+import { consoleAddress, PartlyTold, within } from '@countersign/core/channel';
 import { requireAddress } from './address.ts';
 import { createDelivery, describe, type Mail, type MailRecipient, type Sender } from './deliver.ts';
 import { createSent, hashOf, referenceOf, tagOf, toldIn } from './delivered.ts';
 import type { MailCodes } from './mail-codes.ts';
 import { closedMail, openedMail } from './message.ts';
-import { createSend, isLoopback, type MailTransport } from './transport.ts';
+import { createSend, type MailTransport } from './transport.ts';
 
 export interface EmailChannelOptions {
   /**
@@ -37,7 +37,7 @@ export interface EmailChannelOptions {
 export function emailChannel(options: EmailChannelOptions): ApprovalChannel {
   const { name = 'email', timeoutMs = 8_000 } = options;
   const from = senderOf(options.from);
-  const base = baseOf(options.consoleUrl);
+  const base = consoleAddress(options.consoleUrl);
   const sent = createSent();
   const deliver = createDelivery({ send: createSend(options.transport, timeoutMs), sent, from, timeoutMs });
   const host = from.address.slice(from.address.lastIndexOf('@') + 1);
@@ -112,15 +112,6 @@ function senderOf(from: EmailChannelOptions['from']): Sender {
   const { name, address } = typeof from === 'string' ? { name: '', address: from } : from;
   if (/[\p{Cc}<>"]/u.test(name)) throw new ConfigurationError('the name of a sender is plain text in one line');
   return { name, address: requireAddress('the sender', address) };
-}
-
-function baseOf(text: string): string {
-  const url = URL.parse(text);
-  const bare = url !== null && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
-  if (bare && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))) {
-    return url.href.replace(/\/+$/, '');
-  }
-  throw new ConfigurationError('the url of the console is https (or http on this machine), without user and query');
 }
 
 function linkTo(base: string, { id }: ApprovalNotice): string {

@@ -4,6 +4,7 @@
  */
 import { createTransport, type SendMailOptions, type SMTPTransportOptions } from 'nodemailer';
 import { ConfigurationError } from '@countersign/core';
+import { isLoopback } from '@countersign/core/channel';
 
 /** A transporter of nodemailer, e.g. one with a pool. Its TLS is its owner's affair. */
 export interface MailTransporter {
@@ -56,11 +57,6 @@ function checked(options: SMTPTransportOptions, timeoutMs: number): SMTPTranspor
     // Logs would hold codes and passwords.
     ...{ logger: false, debug: false, transactionLog: false },
   };
-}
-
-/** RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 function codesOf(error: unknown): string {

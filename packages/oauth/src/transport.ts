@@ -3,6 +3,7 @@
  * @module
  */
 import { isIP } from 'node:net';
+import { isLoopback } from '@countersign/core/provider-kit';
 import { allowInsecureRequests, customFetch } from 'oauth4webapi';
 
 const maxBodyBytes = 65_536;
@@ -37,7 +38,7 @@ export function createTransport({ allowLoopbackHttp, timeoutMs }: TransportOptio
     const url = typeof address === 'string' && address.length <= 2_048 ? URL.parse(address) : null;
     if (url === null) throw new TransportError('an address is not a URL');
     if (url.username !== '' || url.password !== '') throw new TransportError('an address holds a user name');
-    if (isLoopback(url.hostname)) {
+    if (isLoopback(url.hostname) || url.hostname.endsWith('.localhost')) {
       if (allowLoopbackHttp && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
       throw new TransportError('an address is of this machine');
     }
@@ -58,12 +59,6 @@ export function createTransport({ allowLoopbackHttp, timeoutMs }: TransportOptio
       },
     },
   };
-}
-
-function isLoopback(hostname: string): boolean {
-  return (
-    hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127\.\d/.test(hostname)
-  );
 }
 
 /** The answer with its whole body in memory, or an error when there is too much of it. */

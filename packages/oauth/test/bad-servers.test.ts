@@ -155,6 +155,9 @@ describe('metadata', () => {
   verifies('CRD-5', 'that leads elsewhere (SSRF), or names another issuer, is refused', async () => {
     expect(await withMetadata({})).toBe('accepted');
     expect(await withMetadata({ token_endpoint: 'http://metadata.example/token' })).toMatch(/not https/);
+    // Names that only begin like an address of this machine.
+    expect(await withMetadata({ token_endpoint: 'http://127.0.0.1.evil.example/token' })).toMatch(/not https/);
+    expect(await withMetadata({ token_endpoint: 'http://127.0.evil.example/token' })).toMatch(/not https/);
     expect(await withMetadata({ token_endpoint: 'https://169.254.169.254/token' })).toMatch(/no host name/);
     expect(await withMetadata({ token_endpoint: 'https://[fd00::1]/token' })).toMatch(/no host name/);
     expect(await withMetadata({ revocation_endpoint: 'file:///etc/passwd' })).toMatch(/not https/);

@@ -3,7 +3,7 @@
  * @module
  */
 import { ConfigurationError } from '@countersign/core';
-import { within } from '@countersign/core/channel';
+import { isLoopback, within } from '@countersign/core/channel';
 import { ErrorCode, LogLevel, WebClient, type Logger } from '@slack/web-api';
 
 /** What is used of a `WebClient`. */
@@ -79,8 +79,7 @@ function clientOf({ token, client, slackApiUrl }: SlackAccess, timeout: number):
 
 function checkedUrl(text: string): string {
   const url = URL.parse(text);
-  const loopback = url !== null && /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
-  if (url?.protocol === 'https:' || (loopback && url.protocol === 'http:')) return url.href;
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))) return url.href;
   throw new ConfigurationError('a token goes to https only, or to this machine');
 }
 

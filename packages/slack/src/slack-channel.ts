@@ -4,6 +4,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { ConfigurationError, type ApprovalChannel, type ApprovalNotice } from '@countersign/core';
+import { consoleAddress } from '@countersign/core/channel';
 import { cardOf, type Card } from './card.ts';
 import { recordOf } from './actions.ts';
 import { createSlackApi, SlackFailure, type SlackAccess, type SlackApi } from './slack-api.ts';
@@ -41,7 +42,7 @@ const forgotten: ReadonlySet<string> = new Set(['duplicate_message_not_found', '
 export function slackChannel(options: SlackChannelOptions): ApprovalChannel {
   const { channel, name = 'slack' } = options;
   const api = createSlackApi(options);
-  const consoleUrl = options.consoleUrl === undefined ? undefined : checkedConsole(options.consoleUrl);
+  const consoleUrl = options.consoleUrl === undefined ? undefined : consoleAddress(options.consoleUrl);
   if (typeof channel === 'string') checkedChannel(channel);
   const channelOf = (notice: ApprovalNotice): string =>
     checkedChannel(typeof channel === 'string' ? channel : channel(notice));
@@ -159,12 +160,4 @@ function placeOf(channel: unknown, ts: unknown): Place | undefined {
 function checkedChannel(channel: string): string {
   if (channelForm.test(channel)) return channel;
   throw new ConfigurationError('a channel of Slack is given by its id, such as C0123456789');
-}
-
-function checkedConsole(text: string): string {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.username !== '') {
-    throw new ConfigurationError('consoleUrl is the address of the console, without user, query and fragment');
-  }
-  return url.href.replace(/\/+$/, '');
 }

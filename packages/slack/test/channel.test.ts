@@ -315,6 +315,8 @@ test('odd options are refused', async () => {
     { channel: '#approvals', client },
     { channel: channelId, client, consoleUrl: 'javascript:alert(1)' },
     { channel: channelId, client, consoleUrl: 'https://user:pass@ops.example' },
+    // Sessions of approvers would go over the network in the clear.
+    { channel: channelId, client, consoleUrl: 'http://ops.example' },
     { channel: channelId, token: 'xoxb-1', slackApiUrl: 'http://slack.example/api/' },
   ]) {
     expect(() => slackChannel(options)).toThrow(expect.objectContaining({ code: 'ERR_CONFIGURATION' }));

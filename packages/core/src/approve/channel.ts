@@ -5,6 +5,7 @@
 export { isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
 export type { ReplayGuard } from './signed-request.ts';
 export { PartlyTold } from './partly-told.ts';
+export { consoleAddress } from './console-address.ts';
 export { networkOfAddress } from './network-of-address.ts';
 export { createRateLimit } from './rate-limit.ts';
 export type { LocalRateLimit, RateLimit, RateLimitOptions, RateLimitTaken } from './rate-limit.ts';
@@ -12,4 +13,5 @@ export { problemResponse, statusOfError } from './problem.ts';
 export { codeOf, groupedCode, typedCode } from './typed-code.ts';
 export { parseJsonText } from '../execute/json-text.ts';
 export { visible } from './visible.ts';
+export { isLoopback } from '../loopback.ts';
 export { within } from '../within-time.ts';

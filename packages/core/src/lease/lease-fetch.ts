@@ -7,6 +7,7 @@
  * @module
  */
 import { LeaseError } from '../errors.ts';
+import { isLoopback } from '../loopback.ts';
 import type { Lease } from './lease.ts';
 import { createScrubber } from './scrub.ts';
 import type { Scrubber } from './scrub.ts';
@@ -158,8 +159,4 @@ function scrubResponse(response: Response, scrubber: Scrubber, url: URL, redirec
   const scrubbed = new Response(body, { status, statusText: scrubber.text(response.statusText), headers });
   Object.defineProperties(scrubbed, { url: { value: scrubber.text(url.href) }, redirected: { value: redirected } });
   return scrubbed;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }

@@ -4,6 +4,7 @@
  */
 import { describeError } from '../describe-error.ts';
 import { LeaseError } from '../errors.ts';
+import { isLoopback } from '../loopback.ts';
 import type { CredentialProvider } from './lease.ts';
 import { requireScrubbable } from './scrub.ts';
 import { Secret } from './secret.ts';
@@ -45,8 +46,7 @@ export function checkAnswer(answer: unknown, service: string, now: number, longe
 function checkConsentUrl(value: unknown): string {
   const url = typeof value === 'string' && value.length <= maxUrlLength ? URL.parse(value) : null;
   if (url === null) throw new LeaseError(`expected a consent address of at most ${maxUrlLength} characters`);
-  const local = url.hostname === 'localhost' || url.hostname === '127.0.0.1' || url.hostname === '[::1]';
-  const safe = url.protocol === 'https:' || (url.protocol === 'http:' && local);
+  const safe = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
   if (!safe || url.username !== '' || url.password !== '') {
     throw new LeaseError(`expected a consent address with https and no user, got ${url.protocol}//${url.host}`);
   }
