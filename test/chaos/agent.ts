@@ -3,7 +3,7 @@ import process from 'node:process';
 import { currentCall, type Outcome, type ToolCall } from '@countersign/core';
 import { openStorePatiently } from '../faults/parts.ts';
 import { tell } from '../faults/world.ts';
-import { callNumbered, moodyStore, openAgents, requester, type AgentInput } from './parts.ts';
+import { callNumbered, failsBody, moodyStore, openAgents, requester, runOf, type AgentInput } from './parts.ts';
 
 const input = JSON.parse(process.argv[2] ?? '{}') as AgentInput;
 const ending = new AbortController();
@@ -36,7 +36,7 @@ process.exit(0);
 /** Until it is known what became of it, or until it is filed, if it is not waited for. */
 async function ask(number: number): Promise<void> {
   const { tool, ...rest } = callNumbered(number);
-  const gate = countersign.gate({ ...requester, run: `run-${number % 20}` });
+  const gate = countersign.gate({ ...requester, run: runOf(number) });
   for (let origin: ToolCall['origin'] = 'model'; !ending.signal.aborted;) {
     const body = (args: unknown): Promise<string> => act(tool.name, args);
     const options = { wait: tool.name === 'high', signal: ending.signal, validate: () => undefined };
@@ -59,5 +59,6 @@ async function act(tool: string, args: unknown): Promise<string> {
   const { callKey } = currentCall();
   const { number } = args as { number: number };
   await tell(input.world, 'effect', { callKey, callId: `call-${number}`, tool, arguments: JSON.stringify(args) });
+  if (failsBody(number)) throw new Error('the service took it, and failed');
   return `done ${number}`;
 }

@@ -10,7 +10,7 @@ import { tell, type World } from '../faults/world.ts';
 import type { SlackServer } from '../support/slack-server.ts';
 import { noticeTimeoutMs, openChannels } from './channels.ts';
 import { findChaosBreaches, type Breach, type ChaosEvidence } from './invariants.ts';
-import { callNumbered, openAgents, openApprovals, requester, type ChaosInput } from './parts.ts';
+import { callNumbered, runOf, runs, openAgents, openApprovals, requester, type ChaosInput } from './parts.ts';
 import type { People } from './people.ts';
 import type { Receiver } from './receiver.ts';
 
@@ -72,6 +72,7 @@ export async function examine(input: ChaosInput, direct: string, sources: Source
     const evidence: ChaosEvidence = {
       ...{ count, records, reported, approvals: described, effects: world.effects },
       ...{ intents: people.intents, wronglyAccepted: people.wronglyAccepted, ends: endsOf(sources, input, described) },
+      inbox: await inboxOf(countersign),
       verification: await ledger.verify('acme'),
     };
     return {
@@ -108,7 +109,7 @@ async function reportedBy(
   const reported = new Map<string, string>();
   for (let number = 0; number < count; number += 1) {
     const { tool, ...call } = callNumbered(number);
-    const gate = countersign.gate({ ...requester, run: `run-${number % 20}` });
+    const gate = countersign.gate({ ...requester, run: runOf(number) });
     const body = async (): Promise<string> => {
       const effect = { callKey: 'asked again', callId: call.callId, tool: tool.name, arguments: '{}' };
       await tell(world, 'effect', effect);
@@ -118,6 +119,18 @@ async function reportedBy(
     if (outcome.callKey !== undefined) reported.set(outcome.callKey, outcome.status);
   }
   return reported;
+}
+
+async function inboxOf(countersign: Countersign): Promise<ReadonlyMap<string, string>> {
+  const { tenant, user } = requester;
+  const entries = await Promise.all(
+    Array.from({ length: runs }, (_, run) => countersign.inbox({ tenant, user, run: `run-${run}` })),
+  );
+  return new Map(
+    entries
+      .flat()
+      .map(({ callKey, outcome }) => [callKey, outcome.status === 'denied' ? outcome.reason : outcome.status]),
+  );
 }
 
 /** Which requests each channel knows the end of. */

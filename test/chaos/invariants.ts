@@ -19,6 +19,8 @@ export interface ChaosEvidence {
   readonly reported: ReadonlyMap<string, string>;
   readonly intents: readonly Intent[];
   readonly wronglyAccepted: readonly WronglyAccepted[];
+  /** What the inbox of the run says of each asynchronous call, by call key. */
+  readonly inbox: ReadonlyMap<string, string>;
   /** By channel: the requests of whose end it was told. */
   readonly ends: Readonly<Record<string, ReadonlySet<string>>>;
 }
@@ -75,6 +77,15 @@ const invariants: Readonly<Record<string, Check>> = {
       .map(({ view, stored }) => `${view.id} ${view.state} is reported ${reported.get(stored.call.key) ?? 'nothing'}`);
   },
 
+  'the inbox of a run says what became of each call that was not waited for': ({ approvals, reported, inbox }) =>
+    approvals
+      .filter(({ stored }) => stored.mode === 'asynchronous')
+      .filter(({ stored: { call, state } }) => {
+        const said = inbox.get(call.key) ?? 'nothing';
+        return state === 'approved' ? said !== reported.get(call.key) : said !== `approval_${state}`;
+      })
+      .map(({ view, stored }) => `${view.id} ${view.state}: ${inbox.get(stored.call.key) ?? 'nothing'}`),
+
   'every channel is told how each request ended': ({ approvals, ends }) =>
     Object.entries(ends).flatMap(([channel, told]) =>
       approvals.filter(({ view }) => !told.has(view.id)).map(({ view }) => `${channel} ${view.id} ${view.state}`),
@@ -94,7 +105,8 @@ const invariants: Readonly<Record<string, Check>> = {
         ['end', number(view.state), 1],
         ['other ends', number(...['approved', 'rejected', 'expired'].filter((end) => end !== view.state)), 0],
         ['edited', number('edited'), stored.edit === undefined ? 0 : 1],
-        ['claimed', Math.min(1, number('claimed')), view.consumed ? 1 : 0],
+        // A claim that was given back, because its process was stopped before the body, may be made again.
+        ['claimed', number('claimed') - number('released'), view.consumed ? 1 : 0],
       ];
       return expected
         .filter(([, is, shall]) => is !== shall)

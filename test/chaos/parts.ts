@@ -91,12 +91,18 @@ export function callNumbered(number: number) {
   } as const;
 }
 
+export const runs = 20;
+export const runOf = (number: number): string => `run-${number % runs}`;
+
+/** A body that had its effect, and fails all the same. */
+export const failsBody = (number: number): boolean => number % 12 === 7;
+
 export function openAgents(input: ProcessInput, store: Store, now: () => number = Date.now): Countersign {
   return createCountersign({
     ...{ policy, store, now },
     audit: { key: Buffer.from(input.key, 'hex') },
     approvals: { keys: [input.voteKey], maxPendingPerRun: 10_000, maxPendingPerUser: 10_000 },
-    timeouts: { settleMs: 300, storeMs: 3_000, approvalMs: 5_000 },
+    timeouts: { settleMs: 300, storeMs: 3_000, approvalMs: 120_000 },
   });
 }
 
