@@ -1,22 +1,32 @@
 /**
- * The results of guarded calls, by run, as this process saw them settled: what provenance is looked up in. Kept in memory
- * alone, for a while and up to a size; what is forgotten only makes values less trusted.
+ * What guarded calls of a run were given and answered, as this process saw it: what provenance is looked up in. Kept in
+ * memory alone, for a while and up to a size. A result that is forgotten only makes values less trusted. What a call was
+ * given is another matter: without it a result could not be told from a repetition, so a run that lost any is not complete.
  * @module
  */
 import type { CallFacts } from '../store/store.ts';
 
+/** One of the two, in the order of what happened: a call began with these arguments, or ended with this result. */
 export interface ObservedResult {
   readonly tool: { readonly name: string; readonly source: string };
-  /** The result as JSON. */
+  /** The result as JSON; empty where a call began. */
   readonly text: string;
-  /** The arguments of the call, as JSON. */
+  /** The arguments of the call, as JSON; empty where it ended. */
   readonly given: string;
 }
 
-export interface ObservedResults {
-  add(call: CallFacts, result: Pick<ObservedResult, 'text' | 'given'>): void;
+export interface ResultsOfRun {
   /** Oldest first. */
-  of(run: RunOfUser): readonly ObservedResult[];
+  readonly results: readonly ObservedResult[];
+  /** Whether it is known what every call that this process saw was given. */
+  readonly complete: boolean;
+}
+
+export interface ObservedResults {
+  /** Before its body: whether it ends well, badly or never, it may have stored what it was given. */
+  began(call: CallFacts, given: string): void;
+  ended(call: CallFacts, text: string): void;
+  of(run: RunOfUser): ResultsOfRun;
   /** Everything of this user, who was erased. */
   forget(tenant: string, subject: string): void;
 }
@@ -28,8 +38,10 @@ export interface ObservedResultsLimits {
   readonly maxAgeMs: number;
   readonly maxRuns: number;
   readonly maxResultsPerRun: number;
-  /** UTF-16 units of one result with its arguments, and of all of them. */
+  readonly maxCallsPerRun: number;
+  /** UTF-16 units of one result, of all arguments of a run, and of everything. */
   readonly maxResultLength: number;
+  readonly maxGivenLength: number;
   readonly maxLength: number;
 }
 
@@ -37,13 +49,16 @@ const defaultLimits: ObservedResultsLimits = {
   maxAgeMs: 3_600_000,
   maxRuns: 1_000,
   maxResultsPerRun: 50,
+  maxCallsPerRun: 1_000,
   maxResultLength: 262_144,
+  maxGivenLength: 262_144,
   maxLength: 8_388_608,
 };
 
 interface Kept {
   readonly owner: Pick<CallFacts, 'tenant' | 'subject'>;
-  readonly results: ObservedResult[];
+  results: readonly ObservedResult[];
+  complete: boolean;
   length: number;
   usedAt: number;
 }
@@ -69,29 +84,28 @@ export function createObservedResults(
     }
   };
 
+  const add = (call: CallFacts, result: Pick<ObservedResult, 'text' | 'given'>): void => {
+    const key = keyOf(call);
+    const { tenant, subject } = call;
+    const kept = runs.get(key) ?? { owner: { tenant, subject }, results: [], complete: true, length: 0, usedAt: 0 };
+    if (runs.has(key)) drop(key, kept);
+    const { name, source } = call.tool;
+    bound(kept, [...kept.results, { tool: { name, source }, ...result }], limits);
+    kept.usedAt = elapsed();
+    runs.set(key, kept);
+    total += kept.length;
+    dropOldest(kept.usedAt);
+  };
+
   return {
-    add({ tool: { name, source }, ...call }, { text, given }) {
-      const length = text.length + given.length;
-      if (length > limits.maxResultLength) return;
-      const key = keyOf(call);
-      const kept = runs.get(key) ?? {
-        owner: { tenant: call.tenant, subject: call.subject },
-        results: [],
-        length: 0,
-        usedAt: 0,
-      };
-      if (runs.has(key)) drop(key, kept);
-      kept.results.push({ tool: { name, source }, text, given });
-      kept.length += length;
-      if (kept.results.length > limits.maxResultsPerRun) kept.length -= lengthOf(kept.results.shift());
-      kept.usedAt = elapsed();
-      runs.set(key, kept);
-      total += kept.length;
-      dropOldest(kept.usedAt);
+    began: (call, given) => add(call, { text: '', given }),
+    ended(call, text) {
+      if (text !== '' && text.length <= limits.maxResultLength) add(call, { text, given: '' });
     },
     of(run) {
       const kept = runs.get(keyOf(run));
-      return kept === undefined || elapsed() - kept.usedAt > limits.maxAgeMs ? [] : kept.results;
+      if (kept === undefined || elapsed() - kept.usedAt > limits.maxAgeMs) return { results: [], complete: true };
+      return { results: kept.results, complete: kept.complete };
     },
     forget(tenant, subject) {
       for (const [key, kept] of runs)
@@ -100,10 +114,17 @@ export function createObservedResults(
   };
 }
 
-function keyOf({ tenant, run, subject }: RunOfUser): string {
-  return JSON.stringify([tenant, run, subject]);
+/** Results go one by one, the oldest first; what calls were given stays as a whole, or not at all. */
+function bound(kept: Kept, all: readonly ObservedResult[], limits: ObservedResultsLimits): void {
+  const ends = all.filter(({ text }) => text !== '');
+  const gone = new Set(ends.slice(0, Math.max(0, ends.length - limits.maxResultsPerRun)));
+  const begun = all.length - ends.length;
+  const given = all.reduce((sum, each) => sum + each.given.length, 0);
+  if (begun > limits.maxCallsPerRun || given > limits.maxGivenLength) kept.complete = false;
+  kept.results = all.filter((each) => !gone.has(each) && (kept.complete || each.text !== ''));
+  kept.length = kept.results.reduce((sum, { text, given: asked }) => sum + text.length + asked.length, 0);
 }
 
-function lengthOf(result: ObservedResult | undefined): number {
-  return result === undefined ? 0 : result.text.length + result.given.length;
+function keyOf({ tenant, run, subject }: RunOfUser): string {
+  return JSON.stringify([tenant, run, subject]);
 }

@@ -99,7 +99,7 @@ export function leavesOf(args: unknown, limit: number): readonly Leaf[] {
 function fitting(sources: readonly ObservedSource[], rank: Rank, maxText: number): readonly ObservedSource[] {
   let left = maxText;
   return sources.toReversed().filter((source) => {
-    if (rankOf(source) !== rank || source.text.length > left) return false;
+    if (source.text === '' || rankOf(source) !== rank || source.text.length > left) return false;
     left -= source.text.length;
     return true;
   });

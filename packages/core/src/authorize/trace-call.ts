@@ -27,9 +27,11 @@ function sourcesOf(context: GateContext, call: PreparedCall): readonly ObservedS
   const said = typeof heard === 'function' ? heard() : heard;
   // A delegate's user messages are written by the agent above it.
   const seen = principal.delegation.length === 0 ? call.observed?.() : undefined;
-  const results = runtime.results.of(call.facts).map(({ tool, text, given }): ObservedSource => ({
+  const { results, complete } = runtime.results.of(call.facts);
+  const answered = results.map(({ tool, text, given }): ObservedSource => ({
     ...{ origin: 'tool', form: 'json', tool, text, given },
-    trusted: trusts(context, tool),
+    // Without all that was stored, nobody knows what is only read back.
+    trusted: complete && trusts(context, tool),
   }));
   return [
     ...textsOf(said?.system).map((text): ObservedSource => ({ origin: 'system', form: 'text', text, trusted: true })),
@@ -39,7 +41,7 @@ function sourcesOf(context: GateContext, call: PreparedCall): readonly ObservedS
       text,
       trusted: true,
     })),
-    ...results,
+    ...answered,
   ];
 }
 

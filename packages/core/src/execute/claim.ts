@@ -14,7 +14,7 @@ import { callEvent, decisionEvent } from '../record/call-events.ts';
 import type { GateContext } from '../gate-context.ts';
 import { denied, Stop } from '../stop.ts';
 import { plainCodec, type Decoder } from './codec.ts';
-import { noteResult } from './note-result.ts';
+import { noteBegun, noteResult } from './note-result.ts';
 import { encodeResult, replayOutcome } from './outcome.ts';
 import type { PreparedCall } from './prepare-call.ts';
 
@@ -102,6 +102,8 @@ async function notClaimed(
   switch (result.status) {
     case 'settled': {
       const outcome = replayOutcome(context.key, facts, result.outcome, codec);
+      // It ran before, perhaps in another process: only now does this one know what it was given.
+      noteBegun(context, call);
       if (outcome.status === 'completed') noteResult(context, call, rule, encodeResult(outcome.result, plainCodec));
       throw new Stop(outcome, { recorded: true });
     }

@@ -1,10 +1,15 @@
 /**
- * Keeps what a guarded call answered, for the provenance of later calls.
+ * Keeps what a guarded call was given and what it answered, for the provenance of later calls.
  * @module
  */
 import type { ToolRule } from '../call.ts';
 import type { GateContext } from '../gate-context.ts';
 import type { PreparedCall } from './prepare-call.ts';
+
+/** Before the body is entered. */
+export function noteBegun({ runtime }: GateContext, { facts, arguments: args }: PreparedCall): void {
+  runtime.results.began(facts, args.canonical);
+}
 
 /**
  * Where nobody is ever asked, only results that can count are kept.
@@ -12,10 +17,10 @@ import type { PreparedCall } from './prepare-call.ts';
  */
 export function noteResult(
   { runtime }: GateContext,
-  { facts, arguments: args }: PreparedCall,
+  { facts }: PreparedCall,
   rule: ToolRule,
   text: string | undefined,
 ): void {
   if (text === undefined || (runtime.approvals === undefined && rule.trusted !== true)) return;
-  runtime.results.add(facts, { text, given: args.canonical });
+  runtime.results.ended(facts, text);
 }

@@ -9,6 +9,7 @@ import { redactArguments } from '../record/redact.ts';
 import type { ToolSpan } from '../record/telemetry.ts';
 import { within } from '../within-time.ts';
 import { plainCodec, type ResultCodec } from './codec.ts';
+import { noteBegun } from './note-result.ts';
 import type { PreparedCall } from './prepare-call.ts';
 import { settleCompleted, settleFailed, settleSuspended } from './settle.ts';
 
@@ -45,7 +46,7 @@ export async function runBody<Result>(
   const span = toolSpan(leased);
   let result: Result;
   try {
-    const args = leased.call.arguments.copy();
+    const args = enter(leased);
     // Awaited inside the context: a thenable that begins its work in `then` must find its call there.
     result = await leased.run(() => span.run(async () => await body(args)));
   } catch (error) {
@@ -54,6 +55,12 @@ export async function runBody<Result>(
   const outcome = await settleCompleted(leased, result, codec);
   if (outcome.status === 'completed') span.result(outcome.result);
   return finish(leased, span, outcome);
+}
+
+/** The arguments for the body, its own. From here on they may be anywhere. */
+function enter({ context, call }: Leased): unknown {
+  noteBegun(context, call);
+  return call.arguments.copy();
 }
 
 /** How a stream came to its end: `left` means that the consumer went away in the middle. */
@@ -74,7 +81,7 @@ export async function* streamBody<Value>(
   let end: StreamEnd = { kind: 'left' };
   let outcome: Outcome<Value>;
   try {
-    const args = leased.call.arguments.copy();
+    const args = enter(leased);
     iterator = leased.run(() => span.run(() => body(args)[Symbol.asyncIterator]()));
     for (;;) {
       const source = iterator;

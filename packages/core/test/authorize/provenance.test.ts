@@ -219,32 +219,60 @@ describe('whatever it is given', () => {
   });
 });
 
-describe('what guarded calls answered', () => {
-  const limits = { maxAgeMs: 1_000, maxRuns: 2, maxResultsPerRun: 2, maxResultLength: 100, maxLength: 150 };
-  const texts = (of: readonly { text: string }[]): readonly string[] => of.map(({ text }) => text);
+describe('what guarded calls were given and answered', () => {
+  const limits = {
+    ...{ maxAgeMs: 1_000, maxRuns: 2, maxResultsPerRun: 2, maxCallsPerRun: 3 },
+    ...{ maxResultLength: 100, maxGivenLength: 100, maxLength: 150 },
+  };
+  const texts = (of: { results: readonly { text: string }[] }): readonly string[] => of.results.map(({ text }) => text);
 
   verifies(['CAP-12', 'CAP-8'], 'the results of another run, user or tenant are not seen', () => {
     const results = createObservedResults();
     const call = newCall();
-    results.add(call, { text: '1', given: '{}' });
+    results.ended(call, '1');
     expect(texts(results.of(call))).toEqual(['1']);
     for (const other of [{ run: 'run-2' }, { subject: 'bob-subject' }, { tenant: 'globex' }])
-      expect(results.of({ ...call, ...other })).toEqual([]);
+      expect(results.of({ ...call, ...other }).results).toEqual([]);
   });
 
   test('are kept for a while and up to a size', () => {
     let now = 0;
     const results = createObservedResults(limits, () => now);
     const [one, two, three] = [newCall({ run: '1' }), newCall({ run: '2' }), newCall({ run: '3' })];
-    for (const text of ['a', 'b', 'c', 'x'.repeat(200)]) results.add(one, { text, given: '' });
+    for (const text of ['a', 'b', 'c', 'x'.repeat(200)]) results.ended(one, text);
     expect(texts(results.of(one))).toEqual(['b', 'c']);
-    results.add(two, { text: 'd', given: '' });
-    results.add(three, { text: 'e', given: '' });
+    results.ended(two, 'd');
+    results.ended(three, 'e');
     expect(texts(results.of(one))).toEqual([]);
-    results.add(two, { text: 'x'.repeat(90), given: '' });
-    results.add(three, { text: 'y'.repeat(90), given: '' });
-    expect([results.of(two).length, results.of(three).length]).toEqual([0, 2]);
+    results.ended(two, 'x'.repeat(90));
+    results.ended(three, 'y'.repeat(90));
+    expect([texts(results.of(two)).length, texts(results.of(three)).length]).toEqual([0, 2]);
     now = 1_001;
-    expect(results.of(three)).toEqual([]);
+    expect(results.of(three).results).toEqual([]);
   });
+
+  verifies(
+    'CAP-12',
+    'a run in which anything that was given is lost is not complete any more, whatever comes then',
+    () => {
+      const losing: readonly ((call: (given: string) => void) => void)[] = [
+        (call) => call('x'.repeat(101)),
+        (call) => ['a', 'b', 'c', 'd'].forEach(call),
+        (call) => ['x'.repeat(60), 'y'.repeat(60)].forEach(call),
+      ];
+      for (const lose of losing) {
+        const results = createObservedResults(limits);
+        const call = newCall();
+        results.began(call, 'kept');
+        expect(results.of(call)).toMatchObject({ complete: true, results: [{ given: 'kept' }] });
+        lose((given) => results.began(call, given));
+        results.began(call, 'later');
+        results.ended(call, 'an answer');
+        expect(results.of(call)).toEqual({
+          complete: false,
+          results: [expect.objectContaining({ text: 'an answer' })],
+        });
+      }
+    },
+  );
 });
