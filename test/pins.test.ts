@@ -175,26 +175,27 @@ describe('public names', () => {
   `));
   test('of what channels share', () =>
     expect(names(channel)).toMatchInlineSnapshot(`
-    [
-      "PartlyTold",
-      "RequestRefused",
-      "codeOf",
-      "consoleAddress",
-      "createRateLimit",
-      "groupedCode",
-      "isFresh",
-      "isLoopback",
-      "memoryReplayGuard",
-      "networkOfAddress",
-      "parseJsonText",
-      "problemResponse",
-      "readBody",
-      "statusOfError",
-      "typedCode",
-      "visible",
-      "within",
-    ]
-  `));
+      [
+        "PartlyTold",
+        "RequestRefused",
+        "askDirectory",
+        "codeOf",
+        "consoleAddress",
+        "createRateLimit",
+        "groupedCode",
+        "isFresh",
+        "isLoopback",
+        "memoryReplayGuard",
+        "networkOfAddress",
+        "parseJsonText",
+        "problemResponse",
+        "readBody",
+        "statusOfError",
+        "typedCode",
+        "visible",
+        "within",
+      ]
+    `));
   test('of the webhook channel', () =>
     expect(names(webhook)).toMatchInlineSnapshot(`
     [

@@ -4,7 +4,7 @@
  * @module
  */
 import { ConfigurationError, type Approver } from '@countersign/core';
-import { isLoopback } from '@countersign/core/channel';
+import { askDirectory, isLoopback } from '@countersign/core/channel';
 import * as client from 'openid-client';
 import { mayReach, providerFetch, ProviderUnreachable } from './oidc-transport.ts';
 import { Problem } from './problem.ts';
@@ -116,7 +116,7 @@ async function personFrom(
   const { iss, sub } = idToken;
   const more = options.userInfo === true ? await client.fetchUserInfo(configuration, tokens.access_token, sub) : {};
   const person: OidcPerson = { issuer: iss, sub, claims: { ...more, ...idToken } };
-  const approver = await approverFor(person);
+  const approver = await askDirectory(() => approverFor(person));
   if (approver === undefined) return undefined;
   const afterSignOut = options.signOutAtProvider === true ? endOf(configuration, answer) : undefined;
   return {

@@ -4,6 +4,7 @@
  */
 import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Approver } from '@countersign/core';
+import { askDirectory } from '@countersign/core/channel';
 import type { SignedIn } from './sign-in.ts';
 
 export interface Session {
@@ -92,7 +93,8 @@ async function stillKnown({ person, sealed }: Kept, id: string): Promise<Approve
   const { approver } = person;
   if (person.refresh === undefined) return approver;
   try {
-    const current = await person.refresh(unseal(id, sealed));
+    const secret = unseal(id, sealed);
+    const current = await askDirectory(() => person.refresh?.(secret));
     return current?.id === approver.id && current.tenant === approver.tenant ? current : undefined;
   } catch {
     return undefined;

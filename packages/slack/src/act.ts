@@ -3,7 +3,7 @@
  * @module
  */
 import type { Approvals, Approver, ApproverSession } from '@countersign/core';
-import { within } from '@countersign/core/channel';
+import { askDirectory } from '@countersign/core/channel';
 import type { Target } from './actions.ts';
 import { formOf } from './forms.ts';
 import type { Press, SlackPerson, Submission } from './interaction.ts';
@@ -20,8 +20,6 @@ export interface Acting {
 
 /** What was done, in words for the person; nothing where they see it for themselves. */
 export type Done = string | undefined;
-
-const directoryTimeoutMs = 5_000;
 
 export async function act(acting: Acting, interaction: Press | Submission): Promise<Done> {
   return interaction.kind === 'press' ? press(acting, interaction) : submit(acting, interaction);
@@ -61,8 +59,8 @@ async function decide(
 /** @throws Refusal when this is nobody who may decide in the tenant, whatever the request is */
 async function sessionOf(acting: Acting, person: SlackPerson, approval: string): Promise<ApproverSession> {
   const { approverFor, approvals, tenant } = acting;
-  const approver = await within(Promise.resolve(approverFor(person)), directoryTimeoutMs);
-  if (approver === undefined || approver.tenant !== tenant) {
+  const approver = await askDirectory(() => approverFor(person));
+  if (approver?.tenant !== tenant) {
     throw new Refusal(403, 'unknown_person', 'nobody is known here under this account of Slack', approval);
   }
   return approvals.as(approver);

@@ -4,6 +4,7 @@
  */
 import type { Approvals, Approver, DecideInput } from '@countersign/core';
 import {
+  askDirectory,
   isFresh,
   memoryReplayGuard,
   problemResponse,
@@ -18,7 +19,7 @@ export interface WebhookCallbackOptions {
   readonly approvals: Pick<Approvals, 'as' | 'recordRefused'>;
   /** Whose ledger keeps what was refused before it was known who decides. */
   readonly tenant: string;
-  /** `whsec_…`, not the one that the channel signs with. Whoever has it decides for everybody that `approverFor` knows. */
+  /** `whsec_…`, not the one that the channel signs with. Whoever has it decides for everybody of the tenant that `approverFor` knows. */
   readonly secret: string;
   /** Who decides when the service says that `person` does. `undefined` refuses. */
   readonly approverFor: (person: string) => Approver | undefined | Promise<Approver | undefined>;
@@ -60,8 +61,9 @@ export function webhookCallback(options: WebhookCallbackOptions): (request: Requ
 
   async function decide(body: string): Promise<Response> {
     const { person, ...input } = decisionOf(body);
-    const approver = await options.approverFor(person);
-    if (approver === undefined) throw new RequestRefused(403, 'nobody here is known under this name', 'unknown_person');
+    const approver = await askDirectory(() => options.approverFor(person));
+    if (approver?.tenant !== tenant)
+      throw new RequestRefused(403, 'nobody here is known under this name', 'unknown_person');
     const { id, state } = await approvals.as(approver).decide(input);
     return Response.json({ approval: id, state }, { headers: { 'cache-control': 'no-store' } });
   }

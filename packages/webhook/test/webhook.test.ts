@@ -302,6 +302,26 @@ describe('a decision that comes back', () => {
     down = false;
     expect((await handle(signed(decision(s), { id: 'msg_retry' }))).status).toBe(200);
   });
+
+  verifies(
+    ['APR-6', 'CAP-8'],
+    'a directory that answers somebody of another tenant decides nothing there',
+    async () => {
+      const s = await setting();
+      const approverFor = () => ({ tenant: 'acme', id: 'carol' });
+      const handle = webhookCallback({ approvals: s.approvals, tenant: 'globex', secret, approverFor });
+      expect((await handle(signed(decision(s)))).status).toBe(403);
+      expect(await s.state(s.id)).toBe('pending');
+    },
+  );
+
+  verifies(['APR-2', 'REL-3'], 'a directory that hangs decides nothing, and holds no request for ever', async () => {
+    const s = await setting();
+    const approverFor = () => new Promise<undefined>(() => undefined);
+    const handle = webhookCallback({ approvals: s.approvals, tenant: 'acme', secret, approverFor });
+    expect((await handle(signed(decision(s)))).status).toBe(500);
+    expect(await s.state(s.id)).toBe('pending');
+  });
 });
 
 test('weak secrets and odd URLs are refused', () => {

@@ -3,6 +3,7 @@
  * shows what would run, and signs the vote. It may, and outside development should, run apart from the agents.
  * @module
  */
+import { askDirectory } from './ask-directory.ts';
 import type { Authorizer } from '../authorize/authorize.ts';
 import { ApproverError } from '../errors.ts';
 import type { Clock } from '../record/clock.ts';
@@ -65,7 +66,7 @@ export function createApprovalsService(options: ApprovalsServiceOptions): Approv
   const as = (approver: Approver): ApproverSession => createApproverSession(options, approver);
 
   async function authenticate(credential: string): Promise<ApproverSession> {
-    const approver = await options.approvers.authenticate(credential);
+    const approver = await askDirectory(() => options.approvers.authenticate(credential));
     if (approver === undefined) {
       throw new ApproverError('the approver could not be authenticated', { reason: 'unauthenticated' });
     }

@@ -2,6 +2,7 @@
  * What channels share: signed requests, and answers to them.
  * @module
  */
+export { askDirectory } from './ask-directory.ts';
 export { isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
 export type { ReplayGuard } from './signed-request.ts';
 export { PartlyTold } from './partly-told.ts';

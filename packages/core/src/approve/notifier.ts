@@ -222,7 +222,7 @@ async function tell(
     return 'told';
   } catch (error) {
     const failures = known.failures + 1;
-    const partly = error instanceof PartlyTold ? { reference: error.reference.slice(0, maxReference) } : {};
+    const partly = error instanceof PartlyTold ? referenceOf(error.reference) : {};
     await keep({ ...known, ...partly, failures, retryAt: now + retryAfter(failures) });
     options.onFailure?.({ channel: channel.name, approval: id, error });
     return 'failed';
@@ -244,8 +244,13 @@ function toldNow(now: { level: number; shown: string | undefined; reference: str
   return {
     ...{ level, failures: 0, retryAt: 0 },
     ...(shown === undefined ? {} : { shown }),
-    ...(reference === undefined ? {} : { reference: reference.slice(0, maxReference) }),
+    ...referenceOf(reference),
   };
+}
+
+/** One that is too long is none: a part of it would lead elsewhere. */
+function referenceOf(reference: string | undefined): { readonly reference?: string } {
+  return reference === undefined || reference.length > maxReference ? {} : { reference };
 }
 
 /** Changes with each edit and each vote. */

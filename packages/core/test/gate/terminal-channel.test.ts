@@ -36,8 +36,7 @@ describe('the contract of a channel', () => {
           active: text
             .split('\n')
             .filter((line) => line !== '' && !/^ {2}[a-z][a-z ]{9} |^request /.test(line))
-            // eslint-disable-next-line no-control-regex
-            .concat(text.replaceAll(/\n/g, '').match(/[\u0000-\u001f\u007f-\u009f]/g) ?? []),
+            .concat(text.replaceAll('\n', '').match(/\p{Cc}/gu) ?? []),
         })),
       become: async (state) => void (output.state = state),
       close: async () => void output.destroy(),
