@@ -118,7 +118,7 @@ const list = {
     kind: 'beyond',
     status: 'partial',
     missing:
-      'tracing and rules are built; a value that an untrusted call stored and a trusted tool answers is found out only where this process kept what that call was given',
+      'a trusted tool that reads back what another process or an earlier run stored, or that decodes or joins what it was given, is not found out',
   },
   'CAP-13': {
     must: 'Rules can limit totals over a time window across processes, and sequences such as untrusted source then external sink.',

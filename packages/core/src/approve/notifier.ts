@@ -18,6 +18,7 @@ import { escalationLevel, isWithinHours, readableRule } from './approval-rule.ts
 import type { ApprovalChannel } from './approve.ts';
 import { noticeOf } from './notice.ts';
 import { PartlyTold } from './partly-told.ts';
+import { referenceOf, toldIn, toldNow, untold, type Told } from './told.ts';
 
 export interface NotifierOptions {
   readonly channels: readonly ApprovalChannel[];
@@ -50,29 +51,16 @@ interface NotifierParts {
   readonly policy: Authorizer | undefined;
 }
 
-/** What a channel was told of one request. */
-interface Told {
-  /** Steps of the ladder that it knows of; -1: nothing yet. */
-  readonly level: number;
-  /** Of what it shows, for a channel that follows votes and edits. */
-  readonly shown?: string;
-  readonly reference?: string;
-  /** Failures in a row, and when to try again. */
-  readonly failures: number;
-  readonly retryAt: number;
-}
-
 /** A notifier that was killed holds the others up for as long as three messages may take. */
 const messagesPerLock = 3;
 const shortestLockMs = 1_000;
 const defaultTimeoutMs = 10_000;
 const page = 100;
-const maxPending = 1_000;
-const maxReference = 1_000;
+const maxPending = 10_000;
+const tenantsAtOnce = 8;
 const firstRetryMs = 1_000;
 const longestRetryMs = 10 * 60_000;
 const channelName = /^[A-Za-z0-9_-]{1,64}$/;
-const untold: Told = { level: -1, failures: 0, retryAt: 0 };
 
 /** @throws ConfigurationError when two channels share a name, or one has none that can be part of an id */
 export function createNotifier(parts: NotifierParts, options: NotifierOptions): Notifier {
@@ -82,24 +70,30 @@ export function createNotifier(parts: NotifierParts, options: NotifierOptions): 
 
   const lockMs = Math.max(shortestLockMs, messagesPerLock * (options.timeoutMs ?? defaultTimeoutMs));
 
-  async function tick(): Promise<number> {
-    let told = 0;
-    const failures: unknown[] = [];
-    for (const tenant of options.tenants ?? (await parts.store.system.tenants())) {
-      const now = (): number => parts.clock.now();
-      try {
-        const lock = await takeLock(parts.store, { tenant, id: 'notices', ttlMs: lockMs, now });
-        if (lock === undefined) continue;
-        try {
-          told += await tellTenant(parts, options, tenant, lock);
-        } finally {
-          await lock.release();
-        }
-      } catch (error) {
-        // What is wrong with the rows of one tenant must not keep the people of another in the dark.
-        failures.push(error);
-      }
+  async function tickTenant(tenant: string): Promise<number> {
+    const lock = await takeLock(parts.store, { tenant, id: 'notices', ttlMs: lockMs, now: () => parts.clock.now() });
+    if (lock === undefined) return 0;
+    try {
+      return await tellTenant(parts, options, tenant, lock);
+    } finally {
+      await lock.release();
     }
+  }
+
+  async function tick(): Promise<number> {
+    const failures: unknown[] = [];
+    let told = 0;
+    const tenants = (options.tenants ?? (await parts.store.system.tenants())).values();
+    const lane = async (): Promise<void> => {
+      for (const tenant of tenants) {
+        // What is wrong with the rows or the channels of one tenant must not keep the people of another in the dark.
+        await tickTenant(tenant).then(
+          (count) => (told += count),
+          (error: unknown) => failures.push(error),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: tenantsAtOnce }, lane));
     if (failures.length > 0) throw failures[0];
     return told;
   }
@@ -117,7 +111,7 @@ export function createNotifier(parts: NotifierParts, options: NotifierOptions): 
 }
 
 async function tellTenant(parts: NotifierParts, options: NotifierOptions, tenant: string, lock: Lock): Promise<number> {
-  const pending = await parts.store.approvals(tenant, { state: 'pending', limit: maxPending });
+  const pending = await pendingOf(parts.store, tenant);
   const waiting = new Map(pending.map((approval) => [approval.id, approval]));
   await owe(parts, options.channels, tenant, pending);
   // Each channel by itself: one that hangs holds up no other.
@@ -135,6 +129,19 @@ async function tellTenant(parts: NotifierParts, options: NotifierOptions, tenant
     }),
   );
   return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Oldest first, page by page. */
+async function pendingOf(store: Store, tenant: string): Promise<readonly StoredApproval[]> {
+  const found: StoredApproval[] = [];
+  while (found.length < maxPending) {
+    const after = found.at(-1)?.id;
+    const filter = { state: 'pending', limit: page, ...(after === undefined ? {} : { after }) } as const;
+    const more = await store.approvals(tenant, filter);
+    found.push(...more);
+    if (more.length < page) break;
+  }
+  return found;
 }
 
 /**
@@ -227,30 +234,6 @@ async function tell(
     options.onFailure?.({ channel: channel.name, approval: id, error });
     return 'failed';
   }
-}
-
-/** One that was damaged begins anew: told twice is better than not at all. */
-function toldIn({ value }: StoredEntry): Told {
-  try {
-    const told = JSON.parse(value) as Partial<Told> | null;
-    return typeof told?.level === 'number' && typeof told.retryAt === 'number' ? { ...untold, ...told } : untold;
-  } catch {
-    return untold;
-  }
-}
-
-function toldNow(now: { level: number; shown: string | undefined; reference: string | undefined }): Told {
-  const { level, shown, reference } = now;
-  return {
-    ...{ level, failures: 0, retryAt: 0 },
-    ...(shown === undefined ? {} : { shown }),
-    ...referenceOf(reference),
-  };
-}
-
-/** One that is too long is none: a part of it would lead elsewhere. */
-function referenceOf(reference: string | undefined): { readonly reference?: string } {
-  return reference === undefined || reference.length > maxReference ? {} : { reference };
 }
 
 /** Changes with each edit and each vote. */

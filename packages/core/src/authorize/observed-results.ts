@@ -1,26 +1,11 @@
 /**
- * What guarded calls of a run were given and answered, as this process saw it: what provenance is looked up in. Kept in
- * memory alone, for a while and up to a size. A result that is forgotten only makes values less trusted. What a call was
- * given is another matter: without it a result could not be told from a repetition, so a run that lost any is not complete.
+ * What guarded calls were given and answered, as this process saw it: what provenance is looked up in. Kept in memory
+ * alone, for a while and up to a size. A run that lost any of what its calls were given is remembered as one that did.
  * @module
  */
+import { hash } from 'node:crypto';
 import type { CallFacts } from '../store/store.ts';
-
-/** One of the two, in the order of what happened: a call began with these arguments, or ended with this result. */
-export interface ObservedResult {
-  readonly tool: { readonly name: string; readonly source: string };
-  /** The result as JSON; empty where a call began. */
-  readonly text: string;
-  /** The arguments of the call, as JSON; empty where it ended. */
-  readonly given: string;
-}
-
-export interface ResultsOfRun {
-  /** Oldest first. */
-  readonly results: readonly ObservedResult[];
-  /** Whether it is known what every call that this process saw was given. */
-  readonly complete: boolean;
-}
+import { createRunRecorder, type ResultsOfRun, type RunLimits, type RunRecorder } from './results-of-run.ts';
 
 export interface ObservedResults {
   /** Before its body: whether it ends well, badly or never, it may have stored what it was given. */
@@ -34,32 +19,35 @@ export interface ObservedResults {
 /** A run is a user's: nobody else's results count in it. */
 type RunOfUser = Pick<CallFacts, 'tenant' | 'run' | 'subject'>;
 
+/** Ages in milliseconds, lengths in UTF-16 units. */
 export interface ObservedResultsLimits {
-  readonly maxAgeMs: number;
   readonly maxRuns: number;
-  readonly maxResultsPerRun: number;
-  readonly maxCallsPerRun: number;
-  /** UTF-16 units of one result, of all arguments of a run, and of everything. */
-  readonly maxResultLength: number;
-  readonly maxGivenLength: number;
+  /** Since the last call of the run. */
+  readonly maxRunAge: number;
+  /** Everything. */
   readonly maxLength: number;
+  readonly maxLostRuns: number;
+  readonly run: RunLimits;
 }
 
 const defaultLimits: ObservedResultsLimits = {
-  maxAgeMs: 3_600_000,
-  maxRuns: 1_000,
-  maxResultsPerRun: 50,
-  maxCallsPerRun: 1_000,
-  maxResultLength: 262_144,
-  maxGivenLength: 262_144,
-  maxLength: 8_388_608,
+  maxRuns: 10_000,
+  maxRunAge: 86_400_000,
+  maxLength: 16_777_216,
+  maxLostRuns: 50_000,
+  run: {
+    maxResultAge: 3_600_000,
+    maxResults: 50,
+    maxResultLength: 262_144,
+    maxResultsLength: 524_288,
+    maxCalls: 1_000,
+    maxGivenLength: 262_144,
+  },
 };
 
 interface Kept {
   readonly owner: Pick<CallFacts, 'tenant' | 'subject'>;
-  results: readonly ObservedResult[];
-  complete: boolean;
-  length: number;
+  readonly recorder: RunRecorder;
   usedAt: number;
 }
 
@@ -68,44 +56,45 @@ export function createObservedResults(
   limits: ObservedResultsLimits = defaultLimits,
   elapsed: () => number = () => performance.now(),
 ): ObservedResults {
-  /** In the order of their last result. */
+  /** The least recently used first. */
   const runs = new Map<string, Kept>();
+  const lost = createLostRuns(limits.maxLostRuns);
   let total = 0;
 
-  const drop = (key: string, kept: Kept): void => {
+  const drop = (key: string, { recorder }: Kept): void => {
     runs.delete(key);
-    total -= kept.length;
+    total -= recorder.length();
+    lost.add(key);
   };
   const dropOldest = (now: number): void => {
     for (const [key, kept] of runs) {
-      const fits = runs.size <= limits.maxRuns && total <= limits.maxLength && now - kept.usedAt <= limits.maxAgeMs;
-      if (fits) return;
+      const old = now - kept.usedAt > limits.maxRunAge;
+      if (!old && runs.size <= limits.maxRuns && total <= limits.maxLength) return;
       drop(key, kept);
     }
   };
-
-  const add = (call: CallFacts, result: Pick<ObservedResult, 'text' | 'given'>): void => {
+  const inRun = (call: CallFacts, write: (recorder: RunRecorder, now: number) => void): void => {
     const key = keyOf(call);
     const { tenant, subject } = call;
-    const kept = runs.get(key) ?? { owner: { tenant, subject }, results: [], complete: true, length: 0, usedAt: 0 };
-    if (runs.has(key)) drop(key, kept);
-    const { name, source } = call.tool;
-    bound(kept, [...kept.results, { tool: { name, source }, ...result }], limits);
-    kept.usedAt = elapsed();
+    const now = elapsed();
+    const kept = runs.get(key) ?? {
+      ...{ owner: { tenant, subject }, usedAt: now },
+      recorder: createRunRecorder(limits.run, !lost.has(key)),
+    };
+    if (runs.delete(key)) total -= kept.recorder.length();
+    kept.usedAt = now;
+    write(kept.recorder, now);
+    total += kept.recorder.length();
     runs.set(key, kept);
-    total += kept.length;
-    dropOldest(kept.usedAt);
+    dropOldest(now);
   };
 
   return {
-    began: (call, given) => add(call, { text: '', given }),
-    ended(call, text) {
-      if (text !== '' && text.length <= limits.maxResultLength) add(call, { text, given: '' });
-    },
+    began: (call, given) => inRun(call, (recorder) => recorder.began(toolOf(call), given)),
+    ended: (call, text) => inRun(call, (recorder, now) => recorder.ended(toolOf(call), text, now)),
     of(run) {
-      const kept = runs.get(keyOf(run));
-      if (kept === undefined || elapsed() - kept.usedAt > limits.maxAgeMs) return { results: [], complete: true };
-      return { results: kept.results, complete: kept.complete };
+      const key = keyOf(run);
+      return runs.get(key)?.recorder.read(elapsed()) ?? { results: [], complete: !lost.has(key) };
     },
     forget(tenant, subject) {
       for (const [key, kept] of runs)
@@ -114,15 +103,24 @@ export function createObservedResults(
   };
 }
 
-/** Results go one by one, the oldest first; what calls were given stays as a whole, or not at all. */
-function bound(kept: Kept, all: readonly ObservedResult[], limits: ObservedResultsLimits): void {
-  const ends = all.filter(({ text }) => text !== '');
-  const gone = new Set(ends.slice(0, Math.max(0, ends.length - limits.maxResultsPerRun)));
-  const begun = all.length - ends.length;
-  const given = all.reduce((sum, each) => sum + each.given.length, 0);
-  if (begun > limits.maxCallsPerRun || given > limits.maxGivenLength) kept.complete = false;
-  kept.results = all.filter((each) => !gone.has(each) && (kept.complete || each.text !== ''));
-  kept.length = kept.results.reduce((sum, { text, given: asked }) => sum + text.length + asked.length, 0);
+/** The newest of them, each as a hash: whoever calls long enough must not fill the memory. */
+function createLostRuns(max: number): { add(key: string): void; has(key: string): boolean } {
+  const hashes = new Set<string>();
+  const hashOf = (key: string): string => hash('sha256', key, 'base64url').slice(0, 22);
+  return {
+    add(key) {
+      hashes.add(hashOf(key));
+      for (const oldest of hashes) {
+        if (hashes.size <= max) return;
+        hashes.delete(oldest);
+      }
+    },
+    has: (key) => hashes.size > 0 && hashes.has(hashOf(key)),
+  };
+}
+
+function toolOf({ tool: { name, source } }: CallFacts): { readonly name: string; readonly source: string } {
+  return { name, source };
 }
 
 function keyOf({ tenant, run, subject }: RunOfUser): string {

@@ -221,8 +221,11 @@ describe('whatever it is given', () => {
 
 describe('what guarded calls were given and answered', () => {
   const limits = {
-    ...{ maxAgeMs: 1_000, maxRuns: 2, maxResultsPerRun: 2, maxCallsPerRun: 3 },
-    ...{ maxResultLength: 100, maxGivenLength: 100, maxLength: 150 },
+    ...{ maxRuns: 2, maxRunAge: 5_000, maxLength: 200, maxLostRuns: 2 },
+    run: {
+      ...{ maxResultAge: 1_000, maxResults: 2, maxResultLength: 100, maxResultsLength: 150 },
+      ...{ maxCalls: 3, maxGivenLength: 100 },
+    },
   };
   const texts = (of: { results: readonly { text: string }[] }): readonly string[] => of.results.map(({ text }) => text);
 
@@ -235,20 +238,28 @@ describe('what guarded calls were given and answered', () => {
       expect(results.of({ ...call, ...other }).results).toEqual([]);
   });
 
-  test('are kept for a while and up to a size', () => {
+  test('results are kept for a while, by number and by size', () => {
     let now = 0;
     const results = createObservedResults(limits, () => now);
-    const [one, two, three] = [newCall({ run: '1' }), newCall({ run: '2' }), newCall({ run: '3' })];
-    for (const text of ['a', 'b', 'c', 'x'.repeat(200)]) results.ended(one, text);
-    expect(texts(results.of(one))).toEqual(['b', 'c']);
-    results.ended(two, 'd');
-    results.ended(three, 'e');
-    expect(texts(results.of(one))).toEqual([]);
-    results.ended(two, 'x'.repeat(90));
-    results.ended(three, 'y'.repeat(90));
-    expect([texts(results.of(two)).length, texts(results.of(three)).length]).toEqual([0, 2]);
+    const call = newCall();
+    for (const text of ['a', 'b', 'c', 'x'.repeat(101)]) results.ended(call, text);
+    expect(texts(results.of(call))).toEqual(['b', 'c']);
+    for (const text of ['y', 'z']) results.ended(call, text.repeat(90));
+    expect(texts(results.of(call))).toEqual(['z'.repeat(90)]);
+    now = 600;
+    results.ended(call, 'later');
     now = 1_001;
-    expect(results.of(three).results).toEqual([]);
+    expect(texts(results.of(call))).toEqual(['later']);
+  });
+
+  verifies('CAP-12', 'what a call was given outlives its result, so that a pause does not hide what was stored', () => {
+    let now = 0;
+    const results = createObservedResults(limits, () => now);
+    const call = newCall();
+    results.began(call, 'given');
+    results.ended(call, 'answered');
+    now = 1_001;
+    expect(results.of(call)).toMatchObject({ complete: true, results: [{ given: 'given' }] });
   });
 
   verifies(
@@ -275,4 +286,42 @@ describe('what guarded calls were given and answered', () => {
       }
     },
   );
+
+  verifies(
+    'CAP-12',
+    'a run that many others, large ones, its age or an erasure pushed out does not come back as a new one',
+    () => {
+      const fill = (size: number) => (results: ReturnType<typeof createObservedResults>) => {
+        for (const run of ['2', '3']) results.began(newCall({ run }), 'x'.repeat(size));
+      };
+      let now = 0;
+      const pushing: readonly ((results: ReturnType<typeof createObservedResults>) => void)[] = [
+        fill(1),
+        (results) => results.began(newCall({ run: '2' }), 'x'.repeat(100)),
+        (results) => {
+          now += 5_001;
+          results.began(newCall({ run: '2' }), '');
+        },
+        (results) => results.forget('acme', newCall().subject),
+      ];
+      for (const push of pushing) {
+        const results = createObservedResults({ ...limits, maxLength: 103 }, () => now);
+        const call = newCall({ run: '1' });
+        results.began(call, 'kept');
+        push(results);
+        expect(results.of(call)).toEqual({ complete: false, results: [] });
+        results.began(call, 'later');
+        results.ended(call, 'an answer');
+        expect(results.of(call)).toMatchObject({ complete: false, results: [{ text: 'an answer' }] });
+      }
+    },
+  );
+
+  verifies('CAP-12', 'results that an agent reads to flood the memory do not push out what its run was given', () => {
+    const results = createObservedResults();
+    const call = newCall();
+    results.began(call, 'stored by the model');
+    for (let read = 0; read < 200; read += 1) results.ended(call, 'x'.repeat(262_144));
+    expect(results.of(call)).toMatchObject({ complete: true, results: [{ given: 'stored by the model' }, {}, {}] });
+  });
 });

@@ -1,8 +1,9 @@
 /**
  * Telling people: at least once, on every channel, whatever fails in between.
  */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
+  createCountersign,
   definePolicy,
   memoryStore,
   type ApprovalChannel,
@@ -304,4 +305,39 @@ verifies('CAP-8', 'a tenant whose rows cannot be read keeps the people of no oth
   const all = f.approvals.notifier({ channels: [chat], timeoutMs: 50, tenants: ['acme-broken', 'acme'] });
   await expect(all.tick()).rejects.toThrow('cannot be read');
   expect(told(chat)).toEqual(['opened pending']);
+});
+
+verifies('APR-3', 'who files a thousand requests keeps nobody from hearing of the next one', async () => {
+  const f = fixture();
+  const limits = { keys: [f.approvals.publicKey], maxPendingPerRun: 2_000, maxPendingPerUser: 2_000 };
+  const { gate } = createCountersign({ ...f.options, approvals: limits });
+  const alice = gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
+  for (let filed = 0; filed < 1_000; filed += 1) await alice.execute(callTo('deploy', { filed }), () => 1);
+  const bob = gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-2' });
+  const outcome = await bob.execute(callTo('deploy'), () => 1);
+  const chat = channel('chat');
+  await f.approvals.notifier({ channels: [chat] }).tick();
+  expect(chat.heard.map(({ notice }) => notice.id)).toContain((outcome as { approval: string }).approval);
+});
+
+verifies(['APR-3', 'CAP-8'], 'a channel that hangs for one tenant holds up the people of no other', async () => {
+  const f = fixture();
+  const gate = f.countersign.gate({ tenant: 'globex', user: 'alice', agent: 'support', run: 'run-1' });
+  await f.gate.execute(callTo('deploy'), () => 1);
+  await gate.execute(callTo('deploy'), () => 1);
+  const hung = Promise.withResolvers<void>();
+  const heard: string[] = [];
+  const chat: ApprovalChannel = {
+    name: 'chat',
+    async opened({ tenant }) {
+      if (tenant === 'acme') await hung.promise;
+      heard.push(tenant);
+      return undefined;
+    },
+    closed: async () => undefined,
+  };
+  const looking = f.approvals.notifier({ channels: [chat], tenants: ['acme', 'globex'] }).tick();
+  await vi.waitFor(() => expect(heard).toEqual(['globex']));
+  hung.resolve();
+  expect(await looking).toBe(2);
 });
