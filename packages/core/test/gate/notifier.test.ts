@@ -310,10 +310,10 @@ verifies('CAP-8', 'a tenant whose rows cannot be read keeps the people of no oth
 verifies('APR-3', 'who files a thousand requests keeps nobody from hearing of the next one', async () => {
   const f = fixture();
   const limits = { keys: [f.approvals.publicKey], maxPendingPerRun: 2_000, maxPendingPerUser: 2_000 };
-  const { gate } = createCountersign({ ...f.options, approvals: limits });
-  const alice = gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
+  const countersign = createCountersign({ ...f.options, approvals: limits });
+  const alice = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
   for (let filed = 0; filed < 1_000; filed += 1) await alice.execute(callTo('deploy', { filed }), () => 1);
-  const bob = gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-2' });
+  const bob = countersign.gate({ tenant: 'acme', user: 'bob', agent: 'support', run: 'run-2' });
   const outcome = await bob.execute(callTo('deploy'), () => 1);
   const chat = channel('chat');
   await f.approvals.notifier({ channels: [chat] }).tick();
