@@ -12,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { expect, test } from 'vitest';
@@ -31,7 +32,7 @@ const blocks = documents.flatMap((document) => {
 
 /** What any of our packages depends on: a reader installs what a block imports. */
 function installInto(folder: string): void {
-  for (const found of globSync('packages/*/node_modules/{[!.@]*,@*/*}', { cwd: repositoryRoot })) {
+  for (const found of globSync('{.,packages/*}/node_modules/{[!.@]*,@*/*}', { cwd: repositoryRoot })) {
     const place = join(folder, found.slice(found.indexOf('node_modules')));
     if (existsSync(place)) continue;
     mkdirSync(dirname(place), { recursive: true });
@@ -39,13 +40,12 @@ function installInto(folder: string): void {
   }
 }
 
-/** Under `node_modules`, where packages resolve as they do for the examples, and nothing else looks. */
+/** With the packages that this repository has installed. */
 function compile(files: readonly { readonly name: string; readonly code: string }[]): string {
-  const parent = join(repositoryRoot, 'node_modules', '.reader-code');
-  mkdirSync(parent, { recursive: true });
-  const folder = mkdtempSync(join(parent, 'blocks-'));
+  const folder = mkdtempSync(join(tmpdir(), 'reader-code-'));
   try {
     for (const { name, code } of files) writeFileSync(join(folder, name), `${code}\nexport {};\n`);
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
     writeFileSync(join(folder, 'reader-has.d.ts'), readerHas);
     installInto(folder);
     const compilerOptions = {

@@ -66,7 +66,7 @@ export async function createWorld(input: WorldOptions = {}): Promise<World> {
       services: [calendar(server, input.service)],
       baseUrl,
       allowLoopbackHttp: true,
-      timeoutMs: 1_000,
+      timeoutMs: 3_000,
       now,
       identify: (request) => {
         const header = request.headers.get('x-user');
