@@ -31,7 +31,15 @@ const selects: Readonly<Record<Part, (input: string) => string>> = {
     list(
       rowJson,
       `${recordset(input, 'run', 'digest')} JOIN countersign.calls c ON c.tenant = $1 AND c.run = wanted.run
-       AND c.arguments_digest = wanted.digest AND c.state = 'claimed'`,
+       AND c.state = 'claimed' AND (c.arguments_digest = wanted.digest OR EXISTS (SELECT FROM countersign.approvals a
+         WHERE a.tenant = $1 AND a.id = c.approval AND a.edited_digest = wanted.digest))`,
+    ),
+  editsAlike: (input) =>
+    list(
+      approvalJson,
+      `${recordset(input, 'run', 'digest')} JOIN countersign.calls c ON c.tenant = $1 AND c.run = wanted.run
+       AND c.state = 'claimed'
+       JOIN countersign.approvals a ON a.tenant = $1 AND a.id = c.approval AND a.edited_digest = wanted.digest`,
     ),
   pendingOfRuns: (input) =>
     list(pendingJson, `${approvalsWithCalls} WHERE a.tenant = $1 AND a.state = 'pending' AND a.run = ${among(input)}`),

@@ -12,6 +12,7 @@ export type Part =
   | 'calls'
   | 'approvalsOfCalls'
   | 'alike'
+  | 'editsAlike'
   | 'pendingOfRuns'
   | 'pendingOfSubjects'
   | 'approvals'
@@ -59,7 +60,7 @@ export const needs = {
   alike: ({ tenant, run, argumentsDigest }: Pick<CallFacts, 'tenant' | 'run' | 'argumentsDigest'>): Need => ({
     key: key('alike', run, argumentsDigest),
     locks: [runLock(tenant, run)],
-    parts: { alike: { run, digest: argumentsDigest } },
+    parts: { alike: { run, digest: argumentsDigest }, editsAlike: { run, digest: argumentsDigest } },
   }),
   pending: ({ tenant, run, subject }: Pick<CallFacts, 'tenant' | 'run' | 'subject'>): Need => ({
     key: key('pending', run, subject),

@@ -26,6 +26,7 @@ export interface Loaded {
   readonly calls?: readonly CallRow[] | undefined;
   readonly approvalsOfCalls?: readonly StoredApproval[] | undefined;
   readonly alike?: readonly CallRow[] | undefined;
+  readonly editsAlike?: readonly StoredApproval[] | undefined;
   readonly pendingOfRuns?: readonly StoredApproval[] | undefined;
   readonly pendingOfSubjects?: readonly StoredApproval[] | undefined;
   readonly approvals?: readonly StoredApproval[] | undefined;
@@ -97,7 +98,7 @@ function fill(memory: Tables, { tenant, loaded }: WorkingSetInput): void {
   for (const row of [...(loaded.calls ?? []), ...(loaded.alike ?? [])]) {
     if (memory.calls.inSlot(row.call) === undefined) memory.calls.insert(row);
   }
-  const whole = [...(loaded.approvals ?? []), ...(loaded.approvalsOfCalls ?? [])];
+  const whole = [...(loaded.approvals ?? []), ...(loaded.approvalsOfCalls ?? []), ...(loaded.editsAlike ?? [])];
   for (const approval of [...whole, ...(loaded.pendingOfRuns ?? []), ...(loaded.pendingOfSubjects ?? [])]) {
     const { id, call, epoch, state, consumedAt, votes } = approval;
     if (memory.approvals.find(tenant, id) !== undefined) continue;

@@ -129,8 +129,10 @@ function callTable({ of, for: rowsFor, put }: Memory): CallTable {
       return true;
     },
     claimedAlike({ tenant, run, tool, argumentsDigest }) {
+      const written = (id = ''): string | undefined => of(tenant).approvals.get(id)?.edit?.argumentsDigest;
       return callsOf(tenant)
-        .filter((call) => call.state === 'claimed' && call.run === run && call.argumentsDigest === argumentsDigest)
+        .filter((call) => call.state === 'claimed' && call.run === run)
+        .filter((call) => [call.argumentsDigest, written(call.approval)].includes(argumentsDigest))
         .filter((call) => call.tool.name === tool.name && call.tool.source === tool.source)
         .map((call) => call.key);
     },

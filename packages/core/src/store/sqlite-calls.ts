@@ -20,8 +20,10 @@ function prepareStatements(database: DatabaseSync) {
     settle: database.prepare(`UPDATE calls SET state = 'settled', status = ?, sealed = ?, settled_at = ?
     WHERE ${slotIs} AND key = ? AND claim = ? AND state = 'claimed'`),
     // Without statistics the planner may take the primary key instead, and read the whole run.
-    claimedAlike: database.prepare(`SELECT key FROM calls INDEXED BY calls_claimed
-    WHERE tenant = ? AND run = ? AND arguments_digest = ? AND state = 'claimed' AND tool = ? AND source = ?`),
+    claimedAlike: database.prepare(`SELECT calls.key FROM calls INDEXED BY calls_claimed
+    LEFT JOIN approvals ON approvals.tenant = calls.tenant AND approvals.id = calls.approval
+    WHERE calls.tenant = ? AND calls.run = ? AND calls.state = 'claimed' AND calls.tool = ? AND calls.source = ?
+    AND ? IN (calls.arguments_digest, approvals.edited_digest)`),
     settledAsynchronous: database.prepare(`SELECT calls.* FROM calls
     JOIN approvals ON approvals.tenant = calls.tenant AND approvals.id = calls.approval
     WHERE calls.tenant = ? AND calls.run = ? AND calls.state = 'settled' AND approvals.mode = 'asynchronous'
@@ -56,7 +58,7 @@ export function sqliteCalls(database: DatabaseSync): CallTable {
       return statements.settle.run(status, sealed ?? null, now, tenant, run, slot, key, claim).changes === 1;
     },
     claimedAlike({ tenant, run, argumentsDigest, tool }) {
-      const rows = statements.claimedAlike.all(tenant, run, argumentsDigest, tool.name, tool.source);
+      const rows = statements.claimedAlike.all(tenant, run, tool.name, tool.source, argumentsDigest);
       return rows.map((row) => text(row, 'key'));
     },
     settledAsynchronous: (tenant, run) => statements.settledAsynchronous.all(tenant, run).map(callFrom),

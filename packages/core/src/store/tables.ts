@@ -36,7 +36,7 @@ export interface CallTable {
   update(row: CallRow): void;
   /** `claimed` → `settled`; answers whether this attempt held the claim. */
   settle(call: CallFacts, claim: string, outcome: StoredOutcome, now: number): boolean;
-  /** Keys of the claimed calls of this run with the same tool and the same arguments. */
+  /** Keys of the claimed calls of this run with the same tool that were asked for, or ran, with the same arguments. */
   claimedAlike(call: CallFacts): readonly string[];
   settledAsynchronous(tenant: string, run: string): readonly StoredCall[];
 }

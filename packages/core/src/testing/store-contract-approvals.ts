@@ -5,12 +5,14 @@
 import type { Risk } from '../call.ts';
 import type { CallFacts, NewApproval, Store, Vote } from '../store/store.ts';
 import type { StoreCheck } from './store-contract.ts';
-import { countRecords, file, fileApproved, refused, type Filed } from './store-filed.ts';
+import { claimed, countRecords, file, fileApproved, refused, type Filed } from './store-filed.ts';
 import {
+  claimInput,
   expectMembers,
   expectSame,
   expectStoreError,
   newApproval,
+  newCall,
   newDraft,
   tenant,
   voteInput,
@@ -204,6 +206,25 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     expectMembers(await store.approval(tenant, without.approval.id), { sealedProvenance: undefined }, 'without');
     const listed = (await store.approvals(tenant, {})).map(({ sealedProvenance = '' }) => sealedProvenance);
     expectSame(listed, ['sealed origins', ''], 'listed');
+  },
+
+  async 'after an unknown outcome what an approver wrote goes to a person, as what was asked for does'(storage) {
+    const store = await storage.open();
+    const { call, approval, claim } = await file(store);
+    const { id, digest } = approval;
+    const edit = { argumentsDigest: 'edited', sealedArguments: 'sealed edit' };
+    await store.edit({
+      ...{ tenant, approval: id, expected: digest, subject: 'carol-subject', digest: 'another', edit, now: 1500 },
+      records: [],
+    });
+    await store.vote(voteInput(call, approval, { digest: 'another' }));
+    expectSame(await claim({ approval: { id, digest: 'another' } }), claimed, 'the edited call');
+    for (const argumentsDigest of ['edited', call.argumentsDigest]) {
+      const again = await store.claim(claimInput(newCall({ argumentsDigest })));
+      expectSame(again, refused('earlier_outcome_unknown'), `again ${argumentsDigest}`);
+    }
+    const elsewhere = newCall({ argumentsDigest: 'edited', run: 'run-2' });
+    expectSame(await store.claim(claimInput(elsewhere)), claimed, 'in another run');
   },
 
   async 'the sweeper finds what expired, the worker what can run'(storage) {

@@ -32,7 +32,8 @@ function policyWith(edit: boolean): PolicyDocument {
     { arguments: { type: 'object', properties: { amount: { minimum: 50 } }, required: ['amount'] }, risk: 'high' },
   ] as const;
   const note = { capability: 'tickets:note:create', risk: 'medium', approval, when } as const;
-  return { ...document, tools: { ...document.tools, pay, note } };
+  const refund = { capability: 'tickets:ticket:read', risk: 'low', approval, when } as const;
+  return { ...document, tools: { ...document.tools, pay, note, refund } };
 }
 
 const validate = (args: unknown): void => {
@@ -217,3 +218,25 @@ test('a function that waits gets what the approver made of its arguments', async
   await f.decide(id, 'approve');
   expect(await deployed).toBe('v2');
 });
+
+verifies(
+  ['REL-3', 'APR-7'],
+  'what an approver wrote and nobody knows the outcome of needs a person to run again',
+  async () => {
+    const f = fixture({ policy: definePolicy(policyWith(true)) });
+    const call = callTo('refund', { amount: 80 });
+    const pending = await f.gate.execute(call, () => 'never');
+    if (pending.status !== 'pending') throw new Error(`expected pending, got ${pending.status}`);
+    await edited(f, pending.approval, '{"amount":40}');
+    await f.decide(pending.approval, 'approve');
+    const began = Promise.withResolvers<unknown>();
+    const hangs = (args: unknown): Promise<never> => (began.resolve(args), new Promise<never>(() => undefined));
+    void f.gate.execute({ ...call, origin: 'resume' }, hangs, { validate });
+    expect(await began.promise).toEqual({ amount: 40 });
+    // As after a crash: another instance, which does not know that it still runs.
+    const other = createCountersign(f.options).gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
+    const { body, runs } = counted('refunded');
+    expect(await other.execute(callTo('refund', { amount: 40 }), body)).toMatchObject({ status: 'pending' });
+    expect(runs).toEqual([]);
+  },
+);
