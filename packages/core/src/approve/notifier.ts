@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authorizer } from '../authorize/authorize.ts';
+import { backOff } from '../back-off.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Clock } from '../record/clock.ts';
 import type { Sealer } from '../record/sealing.ts';
@@ -58,8 +59,7 @@ const defaultTimeoutMs = 10_000;
 const page = 100;
 const maxPending = 10_000;
 const tenantsAtOnce = 8;
-const firstRetryMs = 1_000;
-const longestRetryMs = 10 * 60_000;
+const retries = { firstMs: 1_000, longestMs: 10 * 60_000 };
 const channelName = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** @throws ConfigurationError when two channels share a name, or one has none that can be part of an id */
@@ -230,7 +230,7 @@ async function tell(
   } catch (error) {
     const failures = known.failures + 1;
     const partly = error instanceof PartlyTold ? referenceOf(error.reference) : {};
-    await keep({ ...known, ...partly, failures, retryAt: now + retryAfter(failures) });
+    await keep({ ...known, ...partly, failures, retryAt: now + backOff(failures, retries) });
     options.onFailure?.({ channel: channel.name, approval: id, error });
     return 'failed';
   }
@@ -239,8 +239,4 @@ async function tell(
 /** Changes with each edit and each vote. */
 function shownOf({ digest, votes }: StoredApproval): string {
   return `${digest} ${votes.length}`;
-}
-
-function retryAfter(failures: number): number {
-  return Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 20));
 }

@@ -45,6 +45,8 @@ export interface RunOptions {
   readonly tools: RunnableTools;
   /** The principal of the request, supplied anew. Default: made from the signed approval, and decided on again. */
   readonly principal?: Principal;
+  /** Called right before the body is: not when the call was denied, could get no credential, or ran elsewhere. */
+  readonly onEnter?: () => void;
 }
 
 export interface ApprovalRuns {
@@ -69,7 +71,7 @@ export function createApprovalRuns(runtime: Runtime, owner: PrincipalOwner): App
       if (approval.mode !== 'asynchronous') {
         throw new ApprovalConflict('this call is blocked in its run: resume the run instead of running it apart');
       }
-      return runApproved(runtime, approval, options.principal ?? principalOf(approval, owner), options.tools);
+      return runApproved(runtime, approval, options.principal ?? principalOf(approval, owner), options);
     },
   };
 }
@@ -93,7 +95,7 @@ async function runApproved(
   runtime: Runtime,
   approval: StoredApproval,
   principal: Principal,
-  tools: RunnableTools,
+  { tools, onEnter }: RunOptions,
 ): Promise<Outcome> {
   const { call } = approval;
   const context = await openContext(runtime, principal, call.run).catch(onlyStop);
@@ -105,7 +107,10 @@ async function runApproved(
     const leased = await admitApproved(context, restoreCall(context, approval), approval, tool);
     return await runBody<unknown>(
       leased,
-      (args) => tool.run(args),
+      (args) => {
+        onEnter?.();
+        return tool.run(args);
+      },
       tool.codec === undefined ? {} : { codec: tool.codec },
     );
   } catch (error) {

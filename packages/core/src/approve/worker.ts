@@ -8,6 +8,8 @@ import type { Principal } from '../identify/principal.ts';
 import type { PrincipalOwner } from '../process-state.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Store } from '../store/store.ts';
+import { within } from '../within-time.ts';
+import { createPostponed, type Postponed } from './postponed.ts';
 import { createApprovalRuns, findTool, type ApprovedRequest, type RunnableTools } from './run-approved.ts';
 
 export interface WorkerOptions {
@@ -19,6 +21,8 @@ export interface WorkerOptions {
     readonly approval: ApprovedRequest;
     readonly outcome: Outcome;
   }) => void | Promise<void>;
+  /** For `principalFor` and for `onSettled`, each, in milliseconds. Late is no. Default 10 000. */
+  readonly timeoutMs?: number;
   /** Calls that may run at once. Default 10. */
   readonly concurrency?: number;
   /** Pause between looks when started, in milliseconds. Default 500. */
@@ -32,51 +36,60 @@ export interface Worker {
   start(signal: AbortSignal): Promise<void>;
 }
 
-/** Approvals looked at in one page, and pages in one look. */
+/** Approvals read in one page, tried in one look, and read in one look together with those that wait for their next try. */
 const page = 50;
-const maxPages = 20;
+const maxTried = 1_000;
+const maxRead = 10_000;
 const defaultConcurrency = 10;
+const defaultTimeoutMs = 10_000;
 
 export function createWorker(runtime: Runtime, owner: PrincipalOwner, options: WorkerOptions): Worker {
   const runs = createApprovalRuns(runtime, owner);
   /** A body that hangs keeps its own place, and nobody else's. */
   const running = new Set<string>();
-  const concurrency = options.concurrency ?? defaultConcurrency;
+  const postponed = createPostponed();
+  const { tools, concurrency = defaultConcurrency, timeoutMs = defaultTimeoutMs } = options;
 
-  async function runOne(approval: ApprovedRequest): Promise<boolean> {
-    const principal = await options.principalFor?.(approval);
+  async function principalOf(approval: ApprovedRequest): Promise<Principal | undefined> {
+    return within((async () => options.principalFor?.(approval))(), timeoutMs);
+  }
+
+  /** Answers whether the body was entered here. */
+  async function runOne(id: string): Promise<boolean> {
+    const approval = await runs.get(id);
+    // A worker without this tool leaves the call to one that has it; nobody with it means that it expires.
+    if (approval === undefined || findTool(tools, approval.call.tool) === undefined) return false;
+    const principal = await principalOf(approval);
     if (options.principalFor !== undefined && principal === undefined) return false;
-    const { tools } = options;
-    const outcome = await runs.run(approval.id, principal === undefined ? { tools } : { tools, principal });
-    const ran = outcome.status === 'completed' || outcome.status === 'failed';
-    if (ran || outcome.status === 'unknown') await options.onSettled?.({ approval, outcome });
-    return ran;
+    let entered = false;
+    const outcome = await runs.run(id, {
+      ...(principal === undefined ? { tools } : { tools, principal }),
+      onEnter: () => (entered = true),
+    });
+    if (!entered) return false;
+    // Whoever is told and throws, or hangs, changes nothing about what ran.
+    await within((async () => options.onSettled?.({ approval, outcome }))(), timeoutMs).catch(() => undefined);
+    return true;
   }
 
   async function runUnlessRunning(id: string): Promise<boolean> {
     if (running.has(id)) return false;
     running.add(id);
-    try {
-      const approval = await runs.get(id);
-      // A worker without this tool leaves the call to one that has it; nobody with it means that it expires.
-      if (approval === undefined || findTool(options.tools, approval.call.tool) === undefined) return false;
-      return await runOne(approval);
-    } catch {
-      // One call that cannot run must not keep the others from running.
-      return false;
-    } finally {
-      running.delete(id);
-    }
+    // One call that cannot run must not keep the others from running.
+    const ran = await runOne(id).catch(() => false);
+    running.delete(id);
+    if (!ran) postponed.add(id);
+    return ran;
   }
 
   async function tick(): Promise<number> {
     await runtime.ready();
     const now = runtime.clock.now();
-    const found = await runnableApprovals(runtime.store, now);
+    const found = await runnableApprovals(runtime.store, now, postponed);
     let count = 0;
     const next = found.values();
     const lane = async (): Promise<void> => {
-      for (const { id } of next) if (await runUnlessRunning(id)) count += 1;
+      for (const id of next) if (await runUnlessRunning(id)) count += 1;
     };
     const lanes = Math.max(0, concurrency - running.size);
     await Promise.all(Array.from({ length: lanes }, lane));
@@ -99,12 +112,16 @@ export function createWorker(runtime: Runtime, owner: PrincipalOwner, options: W
 const maxLookMs = 1_000;
 
 /** Page by page, so that what cannot run here does not hide what can. */
-async function runnableApprovals(store: Store, now: number): Promise<readonly { tenant: string; id: string }[]> {
-  const found: { tenant: string; id: string }[] = [];
-  for (let looked = 0; looked < maxPages; looked += 1) {
-    const more = await store.system.runnableApprovals({ now, limit: page, offset: found.length });
-    found.push(...more);
-    if (more.length < page) break;
+async function runnableApprovals(store: Store, now: number, postponed: Postponed): Promise<readonly string[]> {
+  const found = new Set<string>();
+  const due: string[] = [];
+  for (let offset = 0; due.length < maxTried && offset < maxRead; offset += page) {
+    const more = await store.system.runnableApprovals({ now, limit: page, offset });
+    for (const { id } of more) found.add(id);
+    due.push(...more.flatMap(({ id }) => (postponed.has(id) ? [] : [id])));
+    if (more.length === page) continue;
+    postponed.keepOnly(found);
+    break;
   }
-  return found;
+  return due;
 }

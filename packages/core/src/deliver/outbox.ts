@@ -8,6 +8,7 @@
 import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MeterProvider } from '@opentelemetry/api';
+import { backOff } from '../back-off.ts';
 import { describeError } from '../describe-error.ts';
 import { ConfigurationError } from '../errors.ts';
 import { own } from '../record/attributes.ts';
@@ -177,11 +178,9 @@ async function tickUntil(
   }
 }
 
-const firstBackoffMs = 500;
-const longestBackoffMs = 30_000;
+const backOffLimits = { firstMs: 500, longestMs: 30_000 };
 
 /** Doubles, with a fifth up or down, so that several outboxes do not come back together. */
 function backoffMs(failures: number): number {
-  const whole = Math.min(firstBackoffMs * 2 ** Math.min(failures - 1, 10), longestBackoffMs);
-  return whole * (0.8 + Math.random() * 0.4);
+  return backOff(failures, backOffLimits) * (0.8 + Math.random() * 0.4);
 }
