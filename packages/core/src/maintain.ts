@@ -20,6 +20,7 @@ export interface Maintained {
 }
 
 const batch = 200;
+const maxExpiredSeen = 10_000;
 
 export async function maintain(runtime: Runtime, credentials: Pick<Credentials, 'rotateDue'>): Promise<Maintained> {
   await runtime.ready();
@@ -55,22 +56,32 @@ export async function maintain(runtime: Runtime, credentials: Pick<Credentials, 
   };
 }
 
-async function expireApprovals({ store, sealer, recorder, clock, metrics }: Runtime): Promise<number> {
-  const now = clock.now();
+/** Looks past those that cannot be ended: one tenant's trouble (a key that cannot be read) is not the others'. */
+async function expireApprovals(runtime: Runtime): Promise<number> {
+  const now = runtime.clock.now();
+  const seen = new Set<string>();
   let count = 0;
-  for (const { tenant, id } of await store.system.expiredApprovals(now, batch)) {
-    try {
-      const approval = await store.approval(tenant, id);
-      if (approval === undefined) continue;
-      const key = await sealer.bySubject(tenant, approval.call.subject);
-      if (key === undefined) continue;
-      const records = [recorder.draft(approvalEvent(approval, 'expired'), key)];
-      if (!(await store.transition({ tenant, approval: id, to: 'expired', now, records }))) continue;
-      if (approval.state === 'pending') measureApproval(metrics, approval, 'expired', now);
-      count += 1;
-    } catch {
-      // One tenant's trouble (a key that was erased) is not the others'. Expired it is all the same.
+  for (let fresh = 1; fresh > 0 && count < batch && seen.size < maxExpiredSeen;) {
+    // Those that ended have left the list; only what stays needs more room.
+    const found = await runtime.store.system.expiredApprovals(now, batch + seen.size - count);
+    const unseen = found.filter(({ id }) => !seen.has(id));
+    fresh = unseen.length;
+    for (const { tenant, id } of unseen) {
+      seen.add(id);
+      if (await expireApproval(runtime, tenant, id, now).catch(() => false)) count += 1;
     }
   }
   return count;
+}
+
+/** Also for a user who was erased: then its record has no subject. */
+async function expireApproval(runtime: Runtime, tenant: string, id: string, now: number): Promise<boolean> {
+  const { store, sealer, recorder, metrics } = runtime;
+  const approval = await store.approval(tenant, id);
+  if (approval === undefined) return false;
+  const key = await sealer.bySubject(tenant, approval.call.subject);
+  const records = [recorder.draft(approvalEvent(approval, 'expired'), key)];
+  if (!(await store.transition({ tenant, approval: id, to: 'expired', now, records }))) return false;
+  if (approval.state === 'pending') measureApproval(metrics, approval, 'expired', now);
+  return true;
 }

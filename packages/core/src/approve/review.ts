@@ -10,7 +10,8 @@ import { decisionEvent } from '../record/call-events.ts';
 import { traced, type GateContext } from '../gate-context.ts';
 import { countOpened, measureApproval } from '../record/metrics.ts';
 import { denied, Stop } from '../stop.ts';
-import type { NewApproval, StoredApproval } from '../store/store.ts';
+import { inTime } from '../store/bounded-store.ts';
+import type { NewApproval, ObserveResult, StoredApproval } from '../store/store.ts';
 import { approvalEvent } from './approval-record.ts';
 import { newApprovalId } from './approval-id.ts';
 import { approvalRuleText, defaultApprovalRule } from './approval-rule.ts';
@@ -56,8 +57,10 @@ export async function fileApproval(
     ],
   } as const;
   const span = runtime.telemetry.approval(traced(context, call));
-  const result = await runtime.store.observe(input).catch((error: unknown) => {
+  const answer = runtime.store.observe(input);
+  const result = await inTime(answer, runtime.storeTimeoutMs).catch((error: unknown) => {
     span.fail(error);
+    void cancelLate(context, answer);
     throw error;
   });
   const found = result.status === 'observed' ? result.approval : undefined;
@@ -68,6 +71,13 @@ export async function fileApproval(
   if (result.approval === undefined)
     throw denied('approval_required', { callKey: call.facts.key, detail: 'the store opened no approval' });
   return lapse(context, result.approval);
+}
+
+/** Whoever asked was told no: what opens after that must not run behind their back, nor beside what they ask for instead. */
+async function cancelLate(context: GateContext, answer: Promise<ObserveResult>): Promise<void> {
+  const result = await answer.catch(() => undefined);
+  if (result?.status !== 'observed' || !result.opened || result.approval === undefined) return;
+  await endApproval(context, result.approval, 'cancelled').catch(() => undefined);
 }
 
 function newApproval(context: GateContext, call: PreparedCall, decision: Decision): NewApproval {

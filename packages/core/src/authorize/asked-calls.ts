@@ -7,18 +7,19 @@ import type { AskedCall } from '../call.ts';
 import { prepareCall, type PreparedCall } from '../execute/prepare-call.ts';
 import type { GateContext } from '../gate-context.ts';
 import { denied } from '../stop.ts';
+import { inTime } from '../store/bounded-store.ts';
 
 /** `known`: at least one of the calls was written down before, or its place is taken by another. */
 export type AskedResult = 'recorded' | 'known';
 
 /** @throws StoreError when it is not durable, ArgumentsError for a call that cannot be told apart from others */
 export async function recordAsked(context: GateContext, calls: readonly AskedCall[]): Promise<AskedResult> {
-  const { store, clock } = context.runtime;
+  const { store, clock, storeTimeoutMs } = context.runtime;
   const asked = calls.map((call) => prepareAsked(context, call));
   const before = await Promise.all(asked.map(({ facts }) => store.call(facts)));
   if (before.some((known) => known !== undefined)) return 'known';
   // Asked for in one turn of the event loop: a store that commits in groups writes them as one.
-  const observed = await Promise.all(
+  const answers = Promise.all(
     asked.map(({ facts }) =>
       store.observe({
         call: facts,
@@ -31,6 +32,7 @@ export async function recordAsked(context: GateContext, calls: readonly AskedCal
       }),
     ),
   );
+  const observed = await inTime(answers, storeTimeoutMs);
   return observed.every(({ status }) => status === 'observed') ? 'recorded' : 'known';
 }
 

@@ -9,6 +9,7 @@ import { own } from '../record/attributes.ts';
 import { decisionEvent } from '../record/call-events.ts';
 import type { SpanDetails } from '../record/telemetry.ts';
 import { denied, firstReason, type Stop } from '../stop.ts';
+import { inTime } from '../store/bounded-store.ts';
 import type { StoredApproval } from '../store/store.ts';
 import { filedOrigins, originsAtFiling } from '../approve/filed-provenance.ts';
 import { ask } from './ask.ts';
@@ -89,8 +90,8 @@ export async function noteSeen(
 }
 
 async function recordSeen(context: GateContext, call: PreparedCall, decision: Decision): Promise<void> {
-  const { store, clock } = context.runtime;
-  const observed = await store.observe({
+  const { store, clock, storeTimeoutMs } = context.runtime;
+  const answer = store.observe({
     call: call.facts,
     origin: call.origin,
     verdict: 'allow',
@@ -99,6 +100,7 @@ async function recordSeen(context: GateContext, call: PreparedCall, decision: De
     maxPendingPerUser: 0,
     records: [context.draft(decisionEvent(call, decision))],
   });
+  const observed = await inTime(answer, storeTimeoutMs);
   if (observed.status === 'refused') {
     throw denied(observed.code, { callKey: call.facts.key, capability: decision.capability });
   }

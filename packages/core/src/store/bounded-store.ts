@@ -1,15 +1,14 @@
 /**
  * A store whose operations on the way of a call end in bounded time. What answers too late may have happened all the
- * same: each operation is safe to repeat, and the claim stage takes back a claim that came too late.
+ * same: each operation is safe to repeat, and whoever files or claims takes back what came too late.
  * @module
  */
 import { StoreError } from '../errors.ts';
 import { within } from '../within-time.ts';
 import type { Store } from './store.ts';
 
-/** Everything that a call waits for except the claim. Reading the ledger and maintenance take the time they need. */
+/** Everything that a call waits for, but what opens an approval or claims. Reading the ledger and maintenance take the time they need. */
 const operations = [
-  'observe',
   'settle',
   'release',
   'call',

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { memoryStore, type Store } from '../../src/index.ts';
+import { memoryStore, type Store, type ToolCall } from '../../src/index.ts';
 import { verifies } from '../../../../test/verifies.ts';
 import { callTo, counted, fixture } from '../support/fixture.ts';
 
@@ -36,9 +36,30 @@ verifies(
       expect(runs).toEqual([]);
       open();
       const expected = tool === 'read' ? 'completed' : 'pending';
-      await expect.poll(async () => (await f.gate.execute(call, body)).status, inTime).toBe(expected);
+      // What was denied before it was filed stays denied under its id.
+      const again = (): ToolCall => (tool === 'read' ? call : callTo(tool));
+      await expect.poll(async () => (await f.gate.execute(again(), body)).status, inTime).toBe(expected);
       expect(runs).toHaveLength(tool === 'read' ? 1 : 0);
     }
+  },
+);
+
+verifies(
+  'REL-3',
+  'a request that opens when its call was denied already is cancelled, and cannot be approved',
+  async () => {
+    const { store, open } = hangingStore(['observe']);
+    const f = fixture({ store, options: { timeouts } });
+    const { body, runs } = counted('done');
+    const call = callTo('note');
+    expect(await f.gate.execute(call, body)).toMatchObject({ status: 'denied', reason: 'ledger_unavailable' });
+    open();
+    const states = async () => (await store.approvals('acme', {})).map(({ id, state }) => ({ id, state }));
+    await expect.poll(states, inTime).toMatchObject([{ state: 'cancelled' }]);
+    const [{ id } = { id: '' }] = await states();
+    await expect(f.decide(id, 'approve')).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
+    expect(await f.gate.execute({ ...call, origin: 'resume' }, body)).toMatchObject({ reason: 'approval_cancelled' });
+    expect(runs).toEqual([]);
   },
 );
 
