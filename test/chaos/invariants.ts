@@ -72,7 +72,7 @@ const invariants: Readonly<Record<string, Check>> = {
       .filter(({ stored: { call, state } }) => {
         const status = reported.get(call.key) ?? 'nothing';
         if (state === 'approved') return !endings.has(status) || (status === 'completed' && !ran.has(call.key));
-        return !['rejected', 'expired'].includes(state) || ran.has(call.key) || endings.has(status);
+        return !['rejected', 'expired', 'cancelled'].includes(state) || ran.has(call.key) || endings.has(status);
       })
       .map(({ view, stored }) => `${view.id} ${view.state} is reported ${reported.get(stored.call.key) ?? 'nothing'}`);
   },
@@ -103,7 +103,11 @@ const invariants: Readonly<Record<string, Check>> = {
         ['opened', number('opened'), 1],
         ['votes', number('voted', 'approved', 'rejected'), view.votes.length],
         ['end', number(view.state), 1],
-        ['other ends', number(...['approved', 'rejected', 'expired'].filter((end) => end !== view.state)), 0],
+        [
+          'other ends',
+          number(...['approved', 'rejected', 'expired', 'cancelled'].filter((end) => end !== view.state)),
+          0,
+        ],
         ['edited', number('edited'), stored.edit === undefined ? 0 : 1],
         // A claim that was given back, because its process was stopped before the body, may be made again.
         ['claimed', number('claimed') - number('released'), view.consumed ? 1 : 0],

@@ -159,8 +159,9 @@ interface Trouble {
   readonly patienceMs: number;
 }
 
-/** A process that is killed while it starts does nothing that could be interrupted. */
-const betweenKillsMs = 4_000;
+/** A process that is killed while it starts does nothing that could be interrupted, and neither does one without a store. */
+const betweenStopsMs = 4_000;
+const stops = /^kill|^crash|every connection|read-only/;
 
 /** One fault after the other, until people are through. */
 async function makeTrouble({ people, place, targets, random, count, patienceMs }: Trouble) {
@@ -174,12 +175,12 @@ async function makeTrouble({ people, place, targets, random, count, patienceMs }
     ]);
   const faults = [...Object.entries(chaosFaults), ...ofStore] as [[string, ChaosFault], ...[string, ChaosFault][]];
   const until = performance.now() + patienceMs;
-  let killedAt = 0;
+  let stoppedAt = 0;
   while (people.done() < count && performance.now() < until) {
     const [name, fault] = random.pick(faults);
-    if (name.startsWith('kill') && performance.now() - killedAt < betweenKillsMs) continue;
+    if (stops.test(name) && performance.now() - stoppedAt < betweenStopsMs) continue;
     await fault(targets, random);
-    if (name.startsWith('kill')) killedAt = performance.now();
+    if (stops.test(name)) stoppedAt = performance.now();
     happened[name] = (happened[name] ?? 0) + 1;
     await new Promise((resolve) => setTimeout(resolve, random.between(50, 400)));
   }
