@@ -11,7 +11,7 @@ import { sqliteStore } from '@countersign/core/sqlite';
 const approvals = createApprovals({
   store: sqliteStore({ path: 'countersign.sqlite' }), // the one that the agents use
   signingKey: readKeyFile('votes.key'), // the agents get its public half, approvals.publicKey
-  approvers: approverFile('approvers.json'), // ids and digests of tokens, made by createApproverToken()
+  approvers: approverFile('approvers.json'), // mode 0600: ids and digests of tokens, made by createApproverToken()
   audit: { key: readKeyFile('audit.key') }, // the agents' key, to show what they asked for
 });
 const server = createServer(approvalsHttp(approvals, { tenant: 'acme' })).listen(port, '127.0.0.1');
