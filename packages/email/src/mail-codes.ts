@@ -12,7 +12,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { ConfigurationError, type ApprovalNotice, type Approvals, type Approver } from '@countersign/core';
-import { groupedCode, memoryReplayGuard, typedCode, type ReplayGuard } from '@countersign/core/channel';
+import { groupedCode, memoryReplayGuard, takeOnce, typedCode, type ReplayGuard } from '@countersign/core/channel';
 import { createCodeMaker, createTries, isSame, placeLength, type CodeMaker, type CodeSubject } from './code-maker.ts';
 import type { MailCode } from './message.ts';
 
@@ -110,7 +110,7 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
     }
     const { approver, id, expiresAt } = found;
     if (found.voted) return refuse('voted', id);
-    if (!(await replays.take(`mail-code/${code}`))) return refuse('replayed', id);
+    if (!(await takeOnce(replays, `mail-code/${code}`))) return refuse('replayed', id);
     return { approver, only: id, until: expiresAt, refresh: () => current(options, approver.id) };
   }
 

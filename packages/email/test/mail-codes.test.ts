@@ -155,7 +155,7 @@ describe('link scanners', () => {
 describe('a code', () => {
   const verify = (code: string) => world.codes.verify(code);
 
-  verifies('APR-6', 'is void once the arguments were edited; the new mail has a new one', async () => {
+  verifies('APR-6', 'is void once the arguments were edited; one that is made for them is another', async () => {
     world = await createWorld();
     const { id, mailTo } = await world.ask();
     const { code } = mailTo('carol');
@@ -254,7 +254,7 @@ describe('a code', () => {
     expect(asked).toEqual([]);
   });
 
-  verifies(['APR-6', 'REL-3'], 'a store, a directory or a replay guard that fails signs nobody in', async () => {
+  verifies(['APR-6', 'REL-3'], 'a directory or a replay guard that fails signs nobody in', async () => {
     let down = false;
     world = await createWorld({
       approvers: () => {
@@ -267,6 +267,23 @@ describe('a code', () => {
     expect((await signIn(link, code)).status).toBe(403);
     down = true;
     expect((await signIn(link, code)).status).toBe(403);
+  });
+
+  verifies(['APR-6', 'REL-3'], 'is no sign-in while the store fails, or the replay guard hangs', async () => {
+    const key = randomBytes(32);
+    world = await createWorld({ key });
+    const { code } = (await world.ask()).mailTo('carol');
+    const { approvals, people } = world;
+    const same = { key, tenant: 'acme', approvers: () => people };
+    const list = () => Promise.reject(new Error('store down'));
+    const failing = {
+      ...approvals,
+      as: (...given: Parameters<typeof approvals.as>) => ({ ...approvals.as(...given), list }),
+    };
+    await expect(mailCodes({ ...same, approvals: failing }).verify(code)).rejects.toThrow('store down');
+    const replays = { take: () => new Promise<boolean>(() => undefined), giveBack: () => undefined };
+    await expect(mailCodes({ ...same, approvals, replays }).verify(code)).rejects.toThrow('no answer');
+    expect(await verify(code)).toBeDefined();
   });
 
   verifies(

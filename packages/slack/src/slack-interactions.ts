@@ -4,11 +4,12 @@
  */
 import { ConfigurationError, type Approvals } from '@countersign/core';
 import {
+  giveBackTaken,
   memoryReplayGuard,
   problemResponse,
   RequestRefused,
   statusOfError,
-  within,
+  takeOnce,
   type ReplayGuard,
 } from '@countersign/core/channel';
 import type { Acting } from './act.ts';
@@ -47,8 +48,6 @@ export interface SlackInteractions {
   close(): Promise<void>;
 }
 
-const guardTimeoutMs = 1_000;
-
 /** @throws ConfigurationError */
 export function slackInteractions(options: SlackInteractionsOptions): SlackInteractions {
   const { appId, name = 'slack', acknowledgeMs = 2_000, onFailure } = options;
@@ -68,16 +67,13 @@ export function slackInteractions(options: SlackInteractionsOptions): SlackInter
     if (request.method === 'GET' && new URL(request.url).searchParams.get('ssl_check') === '1') return acknowledged();
     if (request.method !== 'POST') throw new RequestRefused(405, 'Slack sends POST');
     const { id, text } = await verify(request, Date.now());
-    if (!(await within(Promise.resolve(replays.take(id)), guardTimeoutMs))) {
-      throw new Refusal(409, 'replayed', 'this request was taken before');
-    }
+    if (!(await takeOnce(replays, id))) throw new Refusal(409, 'replayed', 'this request was taken before');
     const type = request.headers.get('content-type') ?? '';
     if (/^application\/json\b/i.test(type)) return verifyUrl(text);
     if (!/^application\/x-www-form-urlencoded\b/i.test(type)) throw malformed('send a form');
     const interaction = interactionIn(new URLSearchParams(text));
     const response = interaction.kind === 'nothing' ? acknowledged() : await taker.take(interaction, answerBy);
-    if (response.status >= 500)
-      await within(Promise.resolve(replays.giveBack(id)), guardTimeoutMs).catch(() => undefined);
+    if (response.status >= 500) await giveBackTaken(replays, id);
     return response;
   }
 

@@ -5,12 +5,14 @@
 import type { Approvals, Approver, DecideInput } from '@countersign/core';
 import {
   askDirectory,
+  giveBackTaken,
   isFresh,
   memoryReplayGuard,
   problemResponse,
   readBody,
   RequestRefused,
   statusOfError,
+  takeOnce,
   type ReplayGuard,
 } from '@countersign/core/channel';
 import { signerOf } from './secret.ts';
@@ -34,8 +36,9 @@ const bodyTimeoutMs = 10_000;
 
 /**
  * A handler for `POST`: `{ type: 'approval.decision', data: { approval, digest, verdict, person, reason? } }`.
- * Answers 200 `{ approval, state }`, or a problem (RFC 9457): 401 signature or time, 403 person, 404, 409 replayed or
- * decided, 413, 422.
+ * Answers 200 `{ approval, state }`, or a problem (RFC 9457): 401 signature or time, 403 person, 404, 405, 408 a body that
+ * took 10 s, 409 replayed, edited, decided or expired, 413 over 16 KiB, 422, and from 500 on what failed here.
+ * @throws ConfigurationError when the secret is none
  */
 export function webhookCallback(options: WebhookCallbackOptions): (request: Request) => Promise<Response> {
   const signer = signerOf(options.secret);
@@ -71,11 +74,11 @@ export function webhookCallback(options: WebhookCallbackOptions): (request: Requ
   return async (request) => {
     try {
       const { id, body } = await verified(request);
-      if (!(await replays.take(id))) throw new RequestRefused(409, 'this webhook-id was taken before', 'replayed');
+      if (!(await takeOnce(replays, id))) throw new RequestRefused(409, 'this webhook-id was taken before', 'replayed');
       try {
         return await decide(body);
       } catch (error) {
-        if (statusOfError(error) >= 500) await replays.giveBack(id);
+        if (statusOfError(error) >= 500) await giveBackTaken(replays, id);
         throw error;
       }
     } catch (error) {

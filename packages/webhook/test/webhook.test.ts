@@ -270,6 +270,17 @@ describe('a decision that comes back', () => {
     expect(await s.refused()).toMatchObject([{ code: 'replayed', channel: 'webhook' }]);
   });
 
+  verifies(['APR-6', 'REL-3'], 'a replay guard that is down or hangs lets nothing through', async () => {
+    for (const take of [() => Promise.reject(new Error('down')), () => new Promise<boolean>(() => undefined)]) {
+      const s = await setting();
+      const replays = { take, giveBack: () => undefined };
+      const approverFor = () => people.carol;
+      const handle = webhookCallback({ approvals: s.approvals, tenant: 'acme', secret, approverFor, replays });
+      expect((await handle(signed(decision(s)))).status).toBe(500);
+      expect(await s.state(s.id)).toBe('pending');
+    }
+  });
+
   verifies(
     'APR-6',
     'a second vote of the same person, and one on what is decided or expired, count for nothing',

@@ -66,6 +66,21 @@ export interface ReplayGuard {
   giveBack(id: string): void | Promise<void>;
 }
 
+const guardTimeoutMs = 1_000;
+
+/**
+ * Whether this id was never taken before; takes it.
+ * @throws what the guard throws, or Error when it does not answer within 1 s: it lets nothing through when it fails
+ */
+export async function takeOnce(guard: ReplayGuard, id: string): Promise<boolean> {
+  return within((async () => guard.take(id))(), guardTimeoutMs);
+}
+
+/** A guard that fails or hangs at this holds nobody up: then the id counts as taken. */
+export async function giveBackTaken(guard: ReplayGuard, id: string): Promise<void> {
+  await within((async () => guard.giveBack(id))(), guardTimeoutMs).catch(() => undefined);
+}
+
 /**
  * Of this process. Once it is full of fresh ids it takes no more.
  * @param remember how long an id could be used again, in milliseconds
