@@ -96,23 +96,32 @@ verifies('APR-3', 'what goes out is signed, and the same news carries the same i
 
 verifies(
   'APR-3',
-  'a receiver that was down for an hour hears of it later, and nothing is decided meanwhile',
+  'a receiver that was down hears later of what waits and of what has expired, and nothing is decided meanwhile',
   async () => {
     const server = await listening();
     const { approvals, file, pass, state } = approvalSetting();
-    const { id } = await file();
+    const { id: early } = await file();
     const notifier = approvals.notifier({ channels: [webhookChannel({ ...local, url: server.url })] });
     server.become('down');
-    expect(await notifier.tick()).toBe(0);
-    expect(await state(id)).toBe('pending');
     for (let minute = 0; minute < 12; minute += 1) {
+      expect(await notifier.tick()).toBe(0);
       pass(60_000);
-      await notifier.tick();
     }
+    const { id: late } = await file();
+    expect(await notifier.tick()).toBe(0);
     server.become('well');
     pass(10 * 60_000);
-    await notifier.tick();
-    expect(server.received).toHaveLength(1);
+    expect(await notifier.tick()).toBe(2);
+    const news = server.received.map(({ body }) => JSON.parse(body) as { data: { id: string } });
+    expect(news.find(({ data }) => data.id === early)).toMatchObject({
+      type: 'approval.closed',
+      data: { state: 'expired' },
+    });
+    expect(news.find(({ data }) => data.id === late)).toMatchObject({
+      type: 'approval.opened',
+      data: { state: 'pending' },
+    });
+    expect([await state(early), await state(late)]).toEqual(['pending', 'pending']);
   },
 );
 
