@@ -7,7 +7,7 @@ import { createRandom, type Random } from '../faults/random.ts';
 import { eligible, type Eligible } from './parts.ts';
 import type { Act, Routes, Way } from './routes.ts';
 
-/** What somebody meant, noted before it was sent. */
+/** What somebody in charge meant, on what they were shown; noted before it was sent. */
 export interface Intent extends Act {
   readonly way: Way;
 }
@@ -52,9 +52,8 @@ export function createPeople(routes: Routes, seed: number): People {
   let done = 0;
 
   /** Answers the status of the first answer that is one: not a fault on the way. */
-  async function act(way: Way, wanted: Act): Promise<number> {
+  async function send(way: Way, wanted: Act): Promise<number> {
     for (let attempt = 0; attempt < maxTries; attempt += 1) {
-      intents.push({ ...wanted, way });
       const status = await routes[way](wanted).catch(() => 0);
       if (status !== 0 && status !== 429 && status < 500) {
         if (status < 300) ways[way] = (ways[way] ?? 0) + 1;
@@ -65,8 +64,14 @@ export function createPeople(routes: Routes, seed: number): People {
     return 0;
   }
 
+  function act(way: Way, wanted: Act): Promise<number> {
+    intents.push({ ...wanted, way });
+    return send(way, wanted);
+  }
+
+  /** No intent: the invariants see a vote that stands for it, also where its answer was lost. */
   async function forbidden(way: Way, wanted: Act, why: string): Promise<void> {
-    const status = await act(way, wanted);
+    const status = await send(way, wanted);
     // Slack's own answer does not say it, and telling the person may fail.
     if (way !== 'slack' && status > 0 && status < 300) wronglyAccepted.push({ ...wanted, way, why });
   }

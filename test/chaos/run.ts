@@ -27,8 +27,8 @@ export interface ChaosRun {
   readonly store: StoreName;
   readonly approvals: number;
   readonly seed: number;
-  /** For people to be through, in milliseconds; what is not decided then expires. Default 180 000. */
-  readonly patienceMs?: number;
+  /** For people to be through, in milliseconds; what is not decided then expires. */
+  readonly patienceMs: number;
 }
 
 export interface ChaosResult extends Examination {
@@ -39,12 +39,7 @@ export interface ChaosResult extends Examination {
   readonly decidedOn: number;
 }
 
-export async function runChaos({
-  store,
-  approvals: count,
-  seed,
-  patienceMs = 180_000,
-}: ChaosRun): Promise<ChaosResult> {
+export async function runChaos({ store, approvals: count, seed, patienceMs }: ChaosRun): Promise<ChaosResult> {
   const begun = performance.now();
   const random = createRandom(seed);
   const directory = mkdtempSync(join(tmpdir(), 'countersign-chaos-'));
@@ -107,7 +102,6 @@ const lookMs = 50;
 
 /** People hear of requests by whatever channel works. */
 function listen(people: People, receiver: Receiver, slack: SlackServer): () => void {
-  const digests = new Map<string, { digest: string; number: number }>();
   receiver.onNews = ({ type, data: { id, digest, summary } }) => {
     if (type === 'approval.opened') people.hear({ approval: id, digest, number: numberOf({ arguments: summary }) });
   };
@@ -118,7 +112,6 @@ function listen(people: People, receiver: Receiver, slack: SlackServer): () => v
       const { a, d } = valueOf(JSON.stringify(args['blocks']));
       const number = /\\"number\\":(\d+)/.exec(JSON.stringify(args['blocks']))?.[1];
       if (a !== undefined && d !== undefined && number !== undefined) {
-        digests.set(a, { digest: d, number: Number(number) });
         people.hear({ approval: a, digest: d, number: Number(number) });
       }
     }
@@ -131,9 +124,6 @@ function valueOf(blocks: string): { a?: string; d?: string } {
   return value === undefined ? {} : (JSON.parse(JSON.parse(`"${value}"`) as string) as { a?: string; d?: string });
 }
 
-const agents = 2;
-const notifiers = 2;
-
 async function startProcesses(input: ChaosInput, channels: Channels) {
   let started = 0;
   const start = (file: string, more: object = {}) =>
@@ -142,10 +132,13 @@ async function startProcesses(input: ChaosInput, channels: Channels) {
       return [JSON.stringify({ ...input, ...more, seed: input.seed + started })];
     });
   const desk = start('desk.ts');
-  const telling = [start('notifier.ts'), ...Array.from({ length: notifiers - 1 }, () => start('notifier.ts'))] as const;
-  const asking = Array.from({ length: agents }, (_, part) => start('agent.ts', { part, parts: agents }));
-  const targets: ChaosTargets = { ...channels, desk, notifiers: [...telling], agents: asking as never };
-  const all = [desk, ...telling, ...asking];
+  const ask = (part: number) => start('agent.ts', { part, parts: 2 });
+  const targets: ChaosTargets = {
+    ...{ ...channels, desk },
+    notifiers: [start('notifier.ts'), start('notifier.ts')],
+    agents: [ask(0), ask(1)],
+  };
+  const all = [desk, ...targets.notifiers, ...targets.agents];
   await Promise.all(all.map((each) => each.ready()));
   return { targets, end: async () => void (await Promise.all(all.map((each) => each.end(8_000)))) };
 }
