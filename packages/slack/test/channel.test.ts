@@ -3,7 +3,7 @@
  * talks to over HTTP.
  */
 import { inspect } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ApprovalNotice } from '@countersign/core';
 import { channelContract } from '@countersign/core/testing';
 import { problemsOfBlocks } from '../../../test/support/slack-blocks.ts';
@@ -39,6 +39,7 @@ function noticeOf(more: Partial<ApprovalNotice> = {}): ApprovalNotice {
 
 async function channelOn(more: Partial<Parameters<typeof slackChannel>[0]> = {}, deduplicates = true) {
   const slack = await slackServer({ deduplicates });
+  onTestFinished(slack.close);
   const access = { token: slack.token, slackApiUrl: slack.url };
   return { slack, channel: slackChannel({ ...access, channel: channelId, ...more }) };
 }
@@ -111,7 +112,6 @@ test('every end is shown', async () => {
     await channel.closed(noticeOf({ state, votes: state === 'rejected' ? votes : [] }), reference);
     expect(slack.messages().map(shownOf).at(-1)?.text).toContain(words);
   }
-  await slack.close();
 });
 
 verifies('APR-12', 'the longest values stay within the limits of Slack, and no character is cut in two', async () => {
@@ -139,7 +139,6 @@ verifies('APR-12', 'the longest values stay within the limits of Slack, and no c
     expect(JSON.stringify(args['blocks'])).not.toMatch(/&(?!amp;|lt;|gt;)/);
     expect(shownOf({ channel: '', ts: '', args, changes: 0 }).text).toContain('…');
   }
-  await slack.close();
 });
 
 verifies(
@@ -161,7 +160,6 @@ verifies(
     expect(message?.args['text']).toBe('Approval needed (high risk): an agent asks for a tool');
     // What a reader sees is what was written, to the letter.
     expect(shownOf(message ?? expect.fail()).text).toContain(attack);
-    await slack.close();
   },
 );
 
@@ -169,7 +167,6 @@ verifies('APR-12', 'a value cannot pretend to be another field by a line of its 
   const { slack, channel } = await channelOn();
   await channel.opened(noticeOf({ requester: 'alice\nRisk\nlow' }), undefined);
   expect(shownOf(slack.messages()[0] ?? expect.fail()).text).toContain('alice\\u{a}Risk\\u{a}low');
-  await slack.close();
 });
 
 describe('a lost answer', () => {
@@ -186,7 +183,6 @@ describe('a lost answer', () => {
     expect(ids[2]).not.toBe(ids[0]);
     expect(slack.messages()).toHaveLength(2);
     expect(reference).toBe(`${channelId}/${slack.messages()[0]?.ts}`);
-    await slack.close();
   });
 
   verifies('APR-3', 'makes no second card where the history may be read, whatever Slack does with ids', async () => {
@@ -201,7 +197,6 @@ describe('a lost answer', () => {
     const lost = await channel.opened(noticeOf(), undefined);
     expect(slack.messages()).toHaveLength(251);
     expect([old, lost]).toEqual([0, 250].map((index) => `${channelId}/${slack.messages()[index]?.ts}`));
-    await slack.close();
   });
 
   verifies('APR-3', 'leaves no card behind that still asks: its end finds it, or is a card of its own', async () => {
@@ -212,7 +207,6 @@ describe('a lost answer', () => {
     await channel.closed(noticeOf({ state: 'expired' }), undefined);
     expect(slack.messages()).toHaveLength(1);
     expect(buttons(slack.messages()[0]?.args['blocks'])).toEqual([]);
-    await slack.close();
   });
 
   test('a card that somebody deleted comes again', async () => {
@@ -221,7 +215,6 @@ describe('a lost answer', () => {
     slack.messages().forEach(slack.delete);
     expect(await channel.opened(noticeOf(), reference)).not.toBe(reference);
     expect(slack.messages()).toHaveLength(1);
-    await slack.close();
   });
 
   test('a message that another app made to look like the card is left alone', async () => {
@@ -236,7 +229,6 @@ describe('a lost answer', () => {
     await channel.opened(noticeOf(), undefined);
     expect(slack.messages()).toHaveLength(2);
     expect(slack.messages()[0]?.args['text']).toBe('fake');
-    await slack.close();
   });
 });
 
@@ -252,7 +244,6 @@ describe('when Slack refuses or is slow', () => {
       .poll(() => channel.opened(noticeOf(), undefined).catch(() => undefined), { timeout: 10_000 })
       .toBeDefined();
     expect(slack.messages()).toHaveLength(1);
-    await slack.close();
   });
 
   verifies('APR-3', 'is asked once per try: the notifier repeats, and not the client too', async () => {
@@ -260,7 +251,6 @@ describe('when Slack refuses or is slow', () => {
     slack.become('down');
     await expect(channel.opened(noticeOf(), undefined)).rejects.toThrow('http_503');
     expect(slack.calls).toHaveLength(1);
-    await slack.close();
   });
 
   verifies('CRD-7', 'no error and no log carries the token', async () => {
@@ -282,7 +272,6 @@ describe('when Slack refuses or is slow', () => {
       process.stderr.write = write;
     }
     expect(printed.join('')).not.toContain(slack.token);
-    await slack.close();
   });
 
   test("an answer that is no code of Slack's is not passed on", async () => {
