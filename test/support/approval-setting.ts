@@ -12,6 +12,7 @@ import {
   type OpenedRecord,
   type Store,
 } from '@countersign/core';
+import { refusedRecords } from './refused-records.ts';
 
 export interface ApprovalSetting {
   readonly approvals: Approvals;
@@ -57,13 +58,7 @@ export function approvalSetting(input: { readonly quorum?: number } = {}): Appro
       return { id: outcome.approval, digest };
     },
     state: async (id) => (await store.approval('acme', id))?.state,
-    async refused() {
-      const records = [];
-      for await (const record of countersign.ledger.query({ tenant: 'acme', kind: 'approval' })) {
-        if (record.event === 'refused') records.push(record);
-      }
-      return records;
-    },
+    refused: () => refusedRecords(countersign.ledger),
     pass: (ms) => void (offset += ms),
   };
 }

@@ -8,8 +8,6 @@ import { verifies } from '../../../test/verifies.ts';
 import { slackInteractions } from '../src/index.ts';
 import { setting, users, type Setting } from './support/setting.ts';
 
-const codesOf = async (s: Setting) => (await s.refused()).map(({ code }) => code);
-
 describe('a press', () => {
   verifies(['APR-3', 'APR-6'], 'of a known approver decides, and the card says so', async () => {
     const s = await setting();
@@ -34,7 +32,7 @@ describe('a press', () => {
       expect([await s.state(id), await s.votes(id)]).toEqual(['pending', 1]);
       await s.slack.press(message, 'Approve', users.dave, s.to);
       expect(await s.state(id)).toBe('approved');
-      expect(await codesOf(s)).toEqual(['already_voted']);
+      expect(await s.codes()).toEqual(['already_voted']);
       expect((await s.told()).join()).toContain('somebody has voted on it');
     },
   );
@@ -54,7 +52,7 @@ describe('a press', () => {
       const stood = [await s.state(id), await s.votes(id)];
       expect((await s.slack.press(message, 'Approve', user, s.to)).status).toBe(200);
       expect([await s.state(id), await s.votes(id)]).toEqual(stood);
-      expect(await codesOf(s)).toEqual([code]);
+      expect(await s.codes()).toEqual([code]);
       expect((await s.told()).join()).toContain(words);
       expect(s.slack.ephemeral().map(({ to }) => to)).toEqual([user.id]);
     });
@@ -97,7 +95,7 @@ describe('whoever sends', () => {
     const answer = await s.to(request);
     expect([answer.status, answer.headers.get('content-type')]).toEqual([status, 'application/problem+json']);
     expect([await s.state(id), await s.votes(id)]).toEqual(['pending', 0]);
-    expect(await codesOf(s)).toEqual([reason]);
+    expect(await s.codes()).toEqual([reason]);
     expect((await s.refused())[0]).toMatchObject({ tenant: 'acme' });
     return s;
   }
@@ -217,7 +215,7 @@ describe('whoever sends', () => {
       const payload = { ...s.slack.payloadOfPress(message, 'Approve', users.carol), actions };
       expect((await s.to(s.slack.request(payload))).status).toBe(200);
     }
-    expect(await codesOf(s)).toEqual(['not_found', 'not_found', 'not_found']);
+    expect(await s.codes()).toEqual(['not_found', 'not_found', 'not_found']);
     const told = await s.told();
     expect(told).toHaveLength(3);
     for (const each of told) expect(each).toContain('"There is no such request."');
@@ -227,7 +225,7 @@ describe('whoever sends', () => {
     const { id, message } = await s.card();
     expect((await s.slack.press(message, 'Approve', users.carol, s.to)).status).toBe(403);
     expect(await s.state(id)).toBe('pending');
-    expect(await codesOf(s)).toEqual(['unknown_person']);
+    expect(await s.codes()).toEqual(['unknown_person']);
   });
   test('asks with another method is refused; a check of the certificate is answered', async () => {
     const s = await setting();
@@ -257,7 +255,7 @@ describe('whoever sends', () => {
     expect((await s.to(first)).status).toBe(200);
     expect((await s.to(replay)).status).toBe(409);
     expect(await s.votes(id)).toBe(1);
-    expect(await codesOf(s)).toEqual(['replayed']);
+    expect(await s.codes()).toEqual(['replayed']);
   });
 
   verifies('APR-3', 'a replay guard that is down or hangs lets nothing through', async () => {

@@ -4,9 +4,10 @@
 import type { IncomingMessage } from 'node:http';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { describe, expect, test } from 'vitest';
-import type { OpenedRecord, RateLimit } from '../../src/index.ts';
+import type { RateLimit } from '../../src/index.ts';
 import { networkOf } from '../../src/approve/http-limits.ts';
 import { createRateLimit } from '../../src/approve/rate-limit.ts';
+import { refusedRecords } from '../../../../test/support/refused-records.ts';
 import { verifies } from '../../../../test/verifies.ts';
 import { callTo, fixture, type Fixture } from '../support/fixture.ts';
 import { serve } from '../support/http.ts';
@@ -28,13 +29,7 @@ async function filed(count = 1): Promise<{ f: Fixture; ids: string[]; id: string
   return { f, ids, id, digest };
 }
 
-async function refused(f: Fixture, tenant = 'acme'): Promise<OpenedRecord[]> {
-  const records = [];
-  for await (const record of f.countersign.ledger.query({ tenant, kind: 'approval' })) {
-    if (record.event === 'refused') records.push(record);
-  }
-  return records;
-}
+const refused = (f: Fixture, tenant?: string) => refusedRecords(f.countersign.ledger, tenant);
 
 const untouched = async (f: Fixture, id: string): Promise<void> => {
   expect(await f.store.approval('acme', id)).toMatchObject({ state: 'pending', votes: [] });

@@ -10,12 +10,12 @@ import {
   definePolicy,
   memoryStore,
   type Approver,
-  type OpenedRecord,
   type PolicyDocument,
   type RefusalCode,
   type Store,
 } from '../../src/index.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
+import { refusedRecords } from '../../../../test/support/refused-records.ts';
 import { verifies } from '../../../../test/verifies.ts';
 import { callTo, document, fixture, type Fixture } from '../support/fixture.ts';
 
@@ -70,13 +70,7 @@ async function filed(rule: Rule = {}, store: Store = memoryStore(), policyOfServ
   };
 }
 
-async function refused(f: Fixture, tenant = 'acme'): Promise<OpenedRecord[]> {
-  const records = [];
-  for await (const record of f.countersign.ledger.query({ tenant, kind: 'approval' })) {
-    if (record.event === 'refused') records.push(record);
-  }
-  return records;
-}
+const refused = (f: Fixture, tenant?: string) => refusedRecords(f.countersign.ledger, tenant);
 
 /** A store on which one operation does as it is told. */
 function failing(store: Store, more: Partial<Store>): Store {

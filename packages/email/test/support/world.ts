@@ -5,6 +5,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { parse, type DefaultTreeAdapterTypes } from 'parse5';
 import { createApprovals, createCountersign, definePolicy, memoryStore, type Approver } from '@countersign/core';
 import { serveConsole } from '@countersign/console';
+import { refusedRecords } from '../../../../test/support/refused-records.ts';
 import { emailChannel, mailCodes, type MailCodesOptions } from '../../src/index.ts';
 import { mailServer, type Received } from './mail-server.ts';
 import { codeIn, linkIn } from './reading.ts';
@@ -72,13 +73,7 @@ export async function createWorld(more: Partial<MailCodesOptions> = {}) {
     },
     state: async (id: string) => (await store.approval('acme', id))?.state,
     votes: async (id: string) => (await store.approval('acme', id))?.votes.length,
-    async refused() {
-      const records = [];
-      for await (const record of countersign.ledger.query({ tenant: 'acme', kind: 'approval' })) {
-        if (record.event === 'refused') records.push(record);
-      }
-      return records;
-    },
+    refused: () => refusedRecords(countersign.ledger),
     async ledger() {
       const records = [];
       for await (const record of countersign.ledger.query({ tenant: 'acme' })) records.push(record);

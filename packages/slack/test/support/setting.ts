@@ -9,10 +9,10 @@ import {
   definePolicy,
   memoryStore,
   type Approver,
-  type OpenedRecord,
   type PolicyDocument,
   type Store,
 } from '@countersign/core';
+import { refusedRecords } from '../../../../test/support/refused-records.ts';
 import { slackServer, type SlackServerOptions, type SlackUser } from '../../../../test/support/slack-server.ts';
 import { slackChannel, slackInteractions, type SlackPerson } from '../../src/index.ts';
 
@@ -127,13 +127,9 @@ export async function setting(input: SettingInput = {}) {
     show: (id: string) => approvals.as({ tenant: 'acme', id: 'carol' }).show(id),
     state: async (id: string) => (await plain.approval('acme', id))?.state,
     votes: async (id: string) => (await plain.approval('acme', id))?.votes.length,
-    async refused(): Promise<readonly OpenedRecord[]> {
-      const records = [];
-      for await (const record of countersign.ledger.query({ tenant: 'acme', kind: 'approval' })) {
-        if (record.event === 'refused') records.push(record);
-      }
-      return records;
-    },
+    refused: () => refusedRecords(countersign.ledger),
+    /** Why it was refused, each time. */
+    codes: async () => (await refusedRecords(countersign.ledger)).map(({ code }) => code),
     /** What was told to one person alone. Waits for what is still being done, and ends the handler. */
     async told(): Promise<readonly string[]> {
       await interactions.close();
