@@ -3,6 +3,7 @@
  * @module
  */
 import type { ApprovalNotice } from '@countersign/core';
+import { recordOf } from './record-of.ts';
 
 export const actionIds = {
   approve: 'countersign_approve',
@@ -52,10 +53,6 @@ export function readFormMetadata(text: unknown): Form | undefined {
   const target = readActionValue(text);
   if (target === undefined || (f !== 'approve' && f !== 'reject' && f !== 'edit')) return undefined;
   return isShort(t) && isShort(u) && isShort(c) ? { ...target, action: f, team: t, user: u, channel: c } : undefined;
-}
-
-export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 function isShort(value: unknown): value is string {

@@ -2,22 +2,15 @@
  * What somebody did in Slack, read from the payload of an interaction.
  * @module
  */
-import {
-  actionIds,
-  readActionValue,
-  readFormMetadata,
-  recordOf,
-  summaryBlock,
-  type Form,
-  type Target,
-} from './actions.ts';
+import { actionIds, readActionValue, readFormMetadata, summaryBlock, type Form, type Target } from './actions.ts';
 import { inputs } from './forms.ts';
 import { decoded } from './plain-text.ts';
+import { recordOf } from './record-of.ts';
 import { malformed, Refusal } from './refusal.ts';
 
 /** Who acted. Their name and address are not read: whoever has an account can change them. */
 export interface SlackPerson {
-  /** Workspace of the person, `T…`; in a shared channel it may be another company's. */
+  /** Workspace of the person, `T…` or `E…`; in a shared channel it may be another company's. */
   readonly team: string;
   /** `U…` or `W…` */
   readonly user: string;

@@ -5,6 +5,7 @@
 import { ConfigurationError } from '@countersign/core';
 import { isLoopback, within } from '@countersign/core/channel';
 import { ErrorCode, LogLevel, WebClient, type Logger } from '@slack/web-api';
+import { recordOf } from './record-of.ts';
 
 /** What is used of a `WebClient`. */
 export interface SlackClient {
@@ -58,7 +59,7 @@ export function createSlackApi(access: SlackAccess): SlackApi {
     try {
       return { ...(await within(client.apiCall(method, args), timeoutMs)) };
     } catch (error) {
-      const { retryAfter } = membersOf(error);
+      const { retryAfter } = recordOf(error);
       if (typeof retryAfter === 'number') {
         pausedUntil.set(method, performance.now() + Math.min(retryAfter * 1000, longestPauseMs));
       }
@@ -85,16 +86,12 @@ function checkedUrl(text: string): string {
 
 /** Only what has the form of one of Slack's codes is passed on: an answer may be any text. */
 function codeOf(error: unknown): string {
-  const { code, data, statusCode } = membersOf(error);
+  const { code, data, statusCode } = recordOf(error);
   if (code === ErrorCode.RateLimitedError) return 'rate_limited';
   if (code === ErrorCode.HTTPError) return `http_${Number(statusCode)}`;
   if (code !== ErrorCode.PlatformError) return 'unanswered';
-  const { error: said } = membersOf(data);
+  const { error: said } = recordOf(data);
   return typeof said === 'string' && /^[a-z][a-z_]{1,63}$/.test(said) ? said : 'unknown_error';
-}
-
-function membersOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 const silent: Logger = {

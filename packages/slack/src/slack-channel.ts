@@ -6,7 +6,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { ConfigurationError, type ApprovalChannel, type ApprovalNotice } from '@countersign/core';
 import { consoleAddress } from '@countersign/core/channel';
 import { cardOf, type Card } from './card.ts';
-import { recordOf } from './actions.ts';
+import { recordOf } from './record-of.ts';
 import { createSlackApi, SlackFailure, type SlackAccess, type SlackApi } from './slack-api.ts';
 
 export interface SlackChannelOptions extends SlackAccess {

@@ -27,7 +27,7 @@ export interface SlackInteractionsOptions extends SlackAccess, Pick<Acting, 'app
   readonly signingSecret: string | readonly string[];
   /** Of the app: `A…`. */
   readonly appId: string;
-  /** Workspaces whose people may decide: `T…`. Guests from elsewhere in a shared channel are of another one. */
+  /** Workspaces whose people may decide, `T…` (or `E…` of an Enterprise organization). Guests from elsewhere in a shared channel are of another one. */
   readonly team: string | readonly string[];
   /** Whose requests are decided here, and whose ledger hears of what was refused. */
   readonly tenant: string;
@@ -53,7 +53,7 @@ export function slackInteractions(options: SlackInteractionsOptions): SlackInter
   const { appId, name = 'slack', acknowledgeMs = 2_000, onFailure } = options;
   const expected = { appId, teams: typeof options.team === 'string' ? [options.team] : options.team };
   if (!/^A[A-Z0-9]{2,24}$/.test(appId) || !areTeams(expected.teams)) {
-    throw new ConfigurationError('appId is the A… of the app, and team the T… of the workspace');
+    throw new ConfigurationError('appId is the A… of the app, and team the T… (or E…) of the workspace');
   }
   const verify = verifierOf(options.signingSecret);
   const replays = options.replays ?? memoryReplayGuard();
