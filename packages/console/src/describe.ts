@@ -3,25 +3,21 @@
  * @module
  */
 import { isEligible, isWithinHours, type ApprovalView, type Approver, type WorkingHours } from '@countersign/core';
+import { samePerson } from '@countersign/core/channel';
 
 /** Why this approver cannot decide on it now, or `undefined`. The service checks the same again. */
 export function whyNot(approval: ApprovalView, approver: Approver, now: number): string | undefined {
   const { rule, votes, requester, state, createdAt, digest } = approval;
   if (digest === '') return 'It cannot be shown in full, so it cannot be decided.';
   if (state !== 'pending') return describeEnd(approval, now);
-  if (isSame(requester, approver)) return 'You asked for this call yourself: somebody else has to decide.';
-  const mine = votes.find((vote) => isSame(vote.approver, approver));
+  if (samePerson(requester, approver.id)) return 'You asked for this call yourself: somebody else has to decide.';
+  const mine = votes.find((vote) => samePerson(vote.approver, approver.id));
   if (mine !== undefined) return `You have voted to ${mine.verdict} it. ${missingVotes(approval)}`;
   if (!isEligible(rule, approver.groups ?? [], now - createdAt)) {
     return `You are in none of the groups that may decide now (${groupsNow(approval, now).join(', ')}).`;
   }
   if (!isWithinHours(rule.hours, now)) return `Decisions are taken ${describeHours(rule.hours)} only.`;
   return undefined;
-}
-
-/** Directories that sign people in commonly ignore the case of their letters. */
-export function isSame(id: string, { id: own }: Approver): boolean {
-  return id.toLowerCase() === own.toLowerCase();
 }
 
 /** Whether as many agreed as the rule wants, whatever became of it. */

@@ -3,8 +3,9 @@
  * @module
  */
 import { describeRule, type ApprovalView, type Approver } from '@countersign/core';
+import { samePerson } from '@countersign/core/channel';
 import { countDeceptive } from './deceptive-text.ts';
-import { chainOf, describeEnd, describeHours, isSame, whyNot } from './describe.ts';
+import { chainOf, describeEnd, describeHours, whyNot } from './describe.ts';
 import { html, type Html } from './html.ts';
 import { riskBadge, shown, stateBadge, timeOf } from './layout.ts';
 
@@ -103,7 +104,7 @@ function card({ base, approver, now }: ListPage, approval: ApprovalView): Html {
 /** What to know before one opens it. */
 function marksOf({ votes, originalArguments, arguments: text }: ApprovalView, approver: Approver): Html {
   const { hidden, alike } = countDeceptive(text.slice(0, maxLooked));
-  return html`${votes.some((vote) => isSame(vote.approver, approver)) && html`<span class="badge">you voted</span>`}
+  return html`${votes.some((vote) => samePerson(vote.approver, approver.id)) && html`<span class="badge">you voted</span>`}
   ${originalArguments !== undefined && html`<span class="badge">edited</span>`}
   ${hidden + alike > 0 && html`<span class="badge look-medium">deceptive text</span>`}
   ${text.length > maxLooked && html`<span class="badge look-medium">long arguments</span>`}`;

@@ -3,7 +3,8 @@
  * @module
  */
 import { isWithinHours, type ApprovalView, type Approver } from '@countersign/core';
-import { describeHours, isSame, missingVotes } from './describe.ts';
+import { samePerson } from '@countersign/core/channel';
+import { describeHours, missingVotes } from './describe.ts';
 import { html, type Html } from './html.ts';
 import { shown, timeOf } from './layout.ts';
 
@@ -77,7 +78,7 @@ function votes({ approval, approver, now }: RulePart): Html | undefined {
   return html`<h3>Votes</h3>
     <ul class="votes">
       ${approval.votes.map((vote) => {
-        const mine = isSame(vote.approver, approver);
+        const mine = samePerson(vote.approver, approver.id);
         return html`<li>
           <b>${shown(vote.approver)}</b>${mine && ' (you)'} voted to ${vote.verdict},
           ${timeOf(vote.time, now)}${vote.reason !== undefined && html`: ${shown(vote.reason)}`}

@@ -12,7 +12,14 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { ConfigurationError, type ApprovalNotice, type Approvals, type Approver } from '@countersign/core';
-import { groupedCode, memoryReplayGuard, takeOnce, typedCode, type ReplayGuard } from '@countersign/core/channel';
+import {
+  groupedCode,
+  memoryReplayGuard,
+  samePerson,
+  takeOnce,
+  typedCode,
+  type ReplayGuard,
+} from '@countersign/core/channel';
 import { createCodeMaker, createTries, isSame, placeLength, type CodeMaker, type CodeSubject } from './code-maker.ts';
 import type { MailCode } from './message.ts';
 
@@ -148,7 +155,7 @@ async function find(
     for (const approver of approvers) {
       for (let age = 0; age < windows; age += 1) {
         if (!isSame(maker.make({ tenant: options.tenant, id, digest }, approver.id, window - age), code)) continue;
-        const voted = voters.some((voter) => voter.toLowerCase() === approver.id.toLowerCase());
+        const voted = voters.some((voter) => samePerson(voter, approver.id));
         found = { id, approver, expiresAt, voted };
       }
     }

@@ -15,4 +15,5 @@ export { codeOf, groupedCode, typedCode } from './typed-code.ts';
 export { parseJsonText } from '../execute/json-text.ts';
 export { visible } from './visible.ts';
 export { isLoopback } from '../loopback.ts';
+export { samePerson } from '../store/same-person.ts';
 export { within } from '../within-time.ts';
