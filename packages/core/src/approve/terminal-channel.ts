@@ -2,6 +2,7 @@
  * Tells whoever watches a terminal or a log. It only tells: decisions are made with `askInTerminal` or the command line.
  * @module
  */
+import { hash } from 'node:crypto';
 import { within } from '../within-time.ts';
 import type { ApprovalChannel, ApprovalNotice } from './approve.ts';
 import { visible } from './visible.ts';
@@ -16,7 +17,6 @@ export interface TerminalChannelOptions {
 }
 
 const maxRemembered = 10_000;
-const maxReference = 1_000;
 
 /** Writes a block of lines for a request, and one line for its end. Each rejects when the stream does not take it. */
 export function terminalChannel(options: TerminalChannelOptions): ApprovalChannel {
@@ -44,7 +44,7 @@ export function terminalChannel(options: TerminalChannelOptions): ApprovalChanne
 
 /** What a second telling may say that the first did not: other arguments, or more groups that may decide. */
 function newsOf({ digest, groups }: ApprovalNotice): string {
-  return JSON.stringify([digest, ...groups]).slice(0, maxReference);
+  return hash('sha256', JSON.stringify([digest, ...groups]), 'base64url');
 }
 
 function requestLines(notice: ApprovalNotice): string {
@@ -74,13 +74,13 @@ function endLine({ id, state, votes }: ApprovalNotice): string {
 /** Resolves when the stream took the text. */
 async function write(output: NodeJS.WritableStream, text: string, timeoutMs: number): Promise<void> {
   // What went wrong is told by the callback; without a listener it would end the process as well.
-  if (!output.listeners('error').includes(told)) output.on('error', told);
+  if (!output.listeners('error').includes(ignored)) output.on('error', ignored);
   const taken = new Promise<void>((resolve, reject) => {
     output.write(text, (error) => (error === null || error === undefined ? resolve() : reject(error)));
   });
   await within(taken, timeoutMs);
 }
 
-function told(): void {
+function ignored(): void {
   return undefined;
 }

@@ -15,6 +15,7 @@ export interface Told {
   readonly retryAt: number;
 }
 
+/** Characters. */
 const maxReference = 1_000;
 
 export const untold: Told = { level: -1, failures: 0, retryAt: 0 };

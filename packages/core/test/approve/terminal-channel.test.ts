@@ -80,3 +80,25 @@ test('a terminal that is gone fails the message and not the process', async () =
     expect([await notifier.tick(), failures.length]).toEqual([0, 1]);
   }
 });
+
+verifies('APR-3', 'groups that may decide too are told of, however long the names of the first ones are', async () => {
+  const { approvals, file } = approvalSetting();
+  await file();
+  const output = new Medium();
+  const inner = terminalChannel({ output });
+  const groups = Array.from({ length: 20 }, (_none, index) => `${'g'.repeat(80)}${index}`);
+  const references: (string | undefined)[] = [];
+  const channel = {
+    ...inner,
+    async opened(...[notice]: Parameters<typeof inner.opened>) {
+      references.push(await inner.opened({ ...notice, groups }, undefined));
+      references.push(await inner.opened({ ...notice, groups }, references[0]));
+      references.push(await inner.opened({ ...notice, groups: [...groups, 'directors'] }, references[0]));
+      return undefined;
+    },
+  };
+  await approvals.notifier({ channels: [channel] }).tick();
+  expect(output.chunks).toHaveLength(2);
+  expect(output.chunks[1]).toContain('directors');
+  expect(references.every((reference) => reference !== undefined && reference.length <= 1_000)).toBe(true);
+});
