@@ -118,16 +118,16 @@ export async function measureLoad(
   const since = until - windowMs;
   const { approvals, complete } = await openedBetween(parts.store, tenant, since, until);
   const edits = await findEdits(parts, tenant, approvals, quickMs);
-  const told = approvals.map((approval) => tell(approval, edits, now));
+  const counted = approvals.map((approval) => countable(approval, edits, now));
   const stepMs = steps.find((step) => windowMs / step <= maxBuckets) ?? maxWindow;
   return {
     ...{ tenant, since, until, complete, quickMs, stepMs },
     perHour: approvals.length / (windowMs / hour),
     unreadEdits: edits.unread,
-    ...totals(told),
-    buckets: bucketsOf(told, since, until, stepMs),
-    approvers: approversOf(told),
-    tools: toolsOf(told),
+    ...totals(counted),
+    buckets: bucketsOf(counted, since, until, stepMs),
+    approvers: approversOf(counted),
+    tools: toolsOf(counted),
   };
 }
 
@@ -160,22 +160,22 @@ async function openedBetween(
 
 type End = Exclude<keyof RequestCounts, 'requests'>;
 
-interface ToldVote {
+interface CountedVote {
   readonly approver: string;
   readonly verdict: Vote['verdict'];
   readonly delay: number;
   readonly quick: boolean;
 }
 
-interface Told {
+interface Counted {
   readonly approval: StoredApproval;
   readonly end: End;
   /** From the request to the vote that decided it. */
   readonly delay: number | undefined;
-  readonly votes: readonly ToldVote[];
+  readonly votes: readonly CountedVote[];
 }
 
-function tell(approval: StoredApproval, edits: Edits, now: number): Told {
+function countable(approval: StoredApproval, edits: Edits, now: number): Counted {
   const { createdAt, id } = approval;
   const votes = approval.votes
     .filter(({ verdict }) => verdict === 'approve' || verdict === 'reject')
@@ -211,19 +211,19 @@ function endOf(
   return { end: state === 'approved' || state === 'rejected' ? 'pending' : state };
 }
 
-function totals(told: readonly Told[]): RequestCounts & VoteCounts & { readonly toDecision?: Delays } {
-  const decision = delaysOf(told.flatMap(({ delay }) => (delay === undefined ? [] : [delay])));
+function totals(counted: readonly Counted[]): RequestCounts & VoteCounts & { readonly toDecision?: Delays } {
+  const decision = delaysOf(counted.flatMap(({ delay }) => (delay === undefined ? [] : [delay])));
   return {
-    ...countRequests(told),
-    ...countVotes(told.flatMap(({ votes }) => votes)),
+    ...countRequests(counted),
+    ...countVotes(counted.flatMap(({ votes }) => votes)),
     ...(decision === undefined ? {} : { toDecision: decision }),
   };
 }
 
-function countRequests(told: readonly Told[]): RequestCounts {
-  const of = (end: End): number => told.filter((each) => each.end === end).length;
+function countRequests(counted: readonly Counted[]): RequestCounts {
+  const of = (end: End): number => counted.filter((each) => each.end === end).length;
   return {
-    requests: told.length,
+    requests: counted.length,
     approved: of('approved'),
     rejected: of('rejected'),
     expired: of('expired'),
@@ -232,7 +232,7 @@ function countRequests(told: readonly Told[]): RequestCounts {
   };
 }
 
-function countVotes(votes: readonly ToldVote[]): VoteCounts {
+function countVotes(votes: readonly CountedVote[]): VoteCounts {
   const delay = delaysOf(votes.map((vote) => vote.delay));
   return {
     votes: votes.length,
@@ -252,9 +252,9 @@ function delaysOf(values: readonly number[]): Delays | undefined {
   return { count, median, p95: at(Math.ceil(count * 0.95) - 1) };
 }
 
-function bucketsOf(told: readonly Told[], since: number, until: number, stepMs: number): readonly LoadBucket[] {
+function bucketsOf(counted: readonly Counted[], since: number, until: number, stepMs: number): readonly LoadBucket[] {
   const length = Math.ceil((until - since) / stepMs);
-  const grouped = Map.groupBy(told, ({ approval }) => Math.floor((approval.createdAt - since) / stepMs));
+  const grouped = Map.groupBy(counted, ({ approval }) => Math.floor((approval.createdAt - since) / stepMs));
   return Array.from({ length }, (_, index) => ({
     from: since + index * stepMs,
     ...countRequests(grouped.get(index) ?? []),
@@ -263,9 +263,9 @@ function bucketsOf(told: readonly Told[], since: number, until: number, stepMs: 
 
 const byText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);
 
-function approversOf(told: readonly Told[]): readonly ApproverLoad[] {
+function approversOf(counted: readonly Counted[]): readonly ApproverLoad[] {
   const grouped = Map.groupBy(
-    told.flatMap(({ votes }) => votes),
+    counted.flatMap(({ votes }) => votes),
     ({ approver }) => approver.toLowerCase(),
   );
   return [...grouped.values()]
@@ -274,8 +274,8 @@ function approversOf(told: readonly Told[]): readonly ApproverLoad[] {
     .slice(0, maxRows);
 }
 
-function toolsOf(told: readonly Told[]): readonly ToolLoad[] {
-  const grouped = Map.groupBy(told, ({ approval: { call } }) => JSON.stringify([call.tool.name, call.tool.source]));
+function toolsOf(counted: readonly Counted[]): readonly ToolLoad[] {
+  const grouped = Map.groupBy(counted, ({ approval: { call } }) => JSON.stringify([call.tool.name, call.tool.source]));
   return [...grouped.values()]
     .map((each) => ({
       tool: each[0]?.approval.call.tool.name ?? '',
