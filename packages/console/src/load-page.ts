@@ -102,18 +102,18 @@ function caveats({ complete, backwards, unreadEdits }: ApprovalLoad): Html | und
   return said.length === 0 ? undefined : html`<p class="warning" role="note">${said.join(' ')}</p>`;
 }
 
-function approverTable({ approvers }: ApprovalLoad): Html {
+function approverTable(load: ApprovalLoad): Html {
   return wide(
     'Votes of each approver',
     html`<table>
       <thead>
         <tr>
           <th scope="col">Approver</th>
-          ${voteHeads()}
+          ${voteHeads(load)}
         </tr>
       </thead>
       <tbody>
-        ${approvers.map(
+        ${load.approvers.map(
           (each) =>
             html`<tr>
               <th scope="row">${shown(each.approver)}</th>
@@ -125,7 +125,7 @@ function approverTable({ approvers }: ApprovalLoad): Html {
   );
 }
 
-function toolTable({ tools }: ApprovalLoad): Html {
+function toolTable(load: ApprovalLoad): Html {
   return wide(
     'Requests of each tool',
     html`<table>
@@ -134,11 +134,11 @@ function toolTable({ tools }: ApprovalLoad): Html {
           <th scope="col">Tool</th>
           <th scope="col" class="number">Requests</th>
           <th scope="col" class="number">No answer</th>
-          ${voteHeads()}
+          ${voteHeads(load)}
         </tr>
       </thead>
       <tbody>
-        ${tools.map(
+        ${load.tools.map(
           (each) =>
             html`<tr>
               <th scope="row">
@@ -154,8 +154,8 @@ function toolTable({ tools }: ApprovalLoad): Html {
   );
 }
 
-function voteHeads(): Html {
-  return html`${['Votes', 'Approve rate', 'Median', '95 %', 'Under 2 s'].map(
+function voteHeads({ quickMs }: ApprovalLoad): Html {
+  return html`${['Votes', 'Approve rate', 'Median', '95 %', `Under ${quickMs / 1_000} s`].map(
     (name) => html`<th scope="col" class="number">${name}</th>`,
   )}`;
 }
