@@ -45,6 +45,7 @@ export interface ConsoleOptions {
   readonly addressOf?: (request: Request) => string | undefined;
   /** Default: 30 minutes idle, 8 hours in all. */
   readonly sessions?: Partial<SessionLimits>;
+  /** Milliseconds since the epoch. Default: the system's clock. */
   readonly now?: () => number;
 }
 

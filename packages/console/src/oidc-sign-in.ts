@@ -22,8 +22,9 @@ export interface OidcSignInOptions {
   /** Issuer identifier: https, or http on this machine. Its metadata is discovered, and asked for again after a failure. */
   readonly issuer: string;
   readonly clientId: string;
-  /** Of a confidential client; sent as the provider's registration says. Without secret and key: a public client. */
+  /** Of a confidential client. Without secret and key: a public client. */
   readonly clientSecret?: string;
+  /** How the secret is sent: as the client is registered at the provider. Default `client_secret_basic`. */
   readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post';
   /** Key for `private_key_jwt` (RFC 7523), with the id under which the provider knows it. */
   readonly clientKey?: client.CryptoKey | client.PrivateKey;
@@ -44,9 +45,11 @@ export interface OidcSignInOptions {
   readonly approverFor: (person: OidcPerson) => Approver | undefined | Promise<Approver | undefined>;
   /** Part of the redirect URI, `<console url>/sign-in/<name>/callback`. Default `oidc`. */
   readonly name?: string;
+  /** What the button says. Default `Sign in at <host of the issuer>`. */
   readonly label?: string;
   /** For one request to the provider, in milliseconds. Default 10 seconds. */
   readonly timeoutMs?: number;
+  /** Milliseconds since the epoch. Default: the system's clock. */
   readonly now?: () => number;
 }
 

@@ -22,6 +22,7 @@ export function hashOf(parts: readonly string[]): Buffer {
 export interface Told {
   /** Of the digest that they were told. */
   readonly digest: string;
+  /** Who has the mail; after a first try to tell of the end, who does not have that one yet. */
   readonly tags: ReadonlySet<string>;
 }
 

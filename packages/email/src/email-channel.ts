@@ -17,6 +17,7 @@ export interface EmailChannelOptions {
    * host is this machine.
    */
   readonly transport: MailTransport;
+  /** A plain address, or one with a name. */
   readonly from: string | Sender;
   /** Who is told of a request, as of now. */
   readonly recipients: (notice: ApprovalNotice) => readonly MailRecipient[] | Promise<readonly MailRecipient[]>;
@@ -86,6 +87,7 @@ export function emailChannel(options: EmailChannelOptions): ApprovalChannel {
     const link = linkTo(base, notice);
     const failed = await deliver(due, () => closedMail(notice, link));
     if (failed.length === 0) return;
+    // From here on the reference names those who are still to hear of the end, and nobody else is told again.
     const waiting = new Set(failed.map(({ mail }) => mail.tag));
     throw new PartlyTold(
       describe(failed, due),

@@ -40,6 +40,7 @@ export interface MailCodesOptions {
    * every refused sign-in, one without a code too: with it say `false`, or there are two records.
    */
   readonly recordRefusals?: boolean;
+  /** Milliseconds since the epoch. Default: the system's clock. */
   readonly now?: () => number;
 }
 

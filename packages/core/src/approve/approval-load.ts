@@ -60,23 +60,26 @@ export interface ApproverLoad extends VoteCounts {
   readonly approver: string;
 }
 
-/** Requests that were opened from `from` on, until the next one. */
+/** Requests that were opened from `from` on, in milliseconds since the epoch, for the `stepMs` of the load. */
 export interface LoadBucket extends RequestCounts {
   readonly from: number;
 }
 
 export interface ApprovalLoad extends RequestCounts, VoteCounts {
   readonly tenant: string;
+  /** The window, in milliseconds since the epoch: `since` belongs to it, `until` does not. */
   readonly since: number;
   readonly until: number;
   /** Whether every request of the window was counted; otherwise the newest 10,000, of the tenant's newest 50,000. */
   readonly complete: boolean;
   /** Requests per hour of the window. */
   readonly perHour: number;
+  /** Below this a vote is quick. */
   readonly quickMs: number;
   /** Edited requests for which the ledger could not be searched for the time of the edit. */
   readonly unreadEdits: number;
   readonly toDecision?: Delays;
+  /** How long each of the `buckets` is. */
   readonly stepMs: number;
   readonly buckets: readonly LoadBucket[];
   /** Most votes first; at most 200. */

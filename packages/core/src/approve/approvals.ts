@@ -35,6 +35,7 @@ export interface CreateApprovalsOptions {
   readonly policy?: Authorizer;
   /** Who of the approvers may read the ledger of their tenant, and from where. */
   readonly ledger?: LedgerAccess;
+  /** Milliseconds since the epoch. Default: the system's clock. */
   readonly now?: () => number;
 }
 
@@ -53,6 +54,7 @@ export interface Approvals extends ApprovalsService {
   flush(): Promise<void>;
 }
 
+/** @throws KeyError for a key that is none; ConfigurationError for an empty list of groups */
 export function createApprovals(options: CreateApprovalsOptions): Approvals {
   const { store, approvers, ledger } = options;
   if (ledger?.groups?.length === 0) {

@@ -49,6 +49,7 @@ export interface ApprovalView {
   readonly rule: ApprovalRule;
   /** What the approver signs; shown so that two screens can be compared. */
   readonly digest: string;
+  /** Milliseconds since the epoch, as all times here. */
   readonly createdAt: number;
   readonly expiresAt: number;
   /** Whether its grant was used. */
@@ -93,7 +94,10 @@ export interface ApprovalChannel {
    * @throws PartlyTold when some people were told, so that they are not told again
    */
   opened(notice: ApprovalNotice, reference: string | undefined): Promise<string | undefined>;
-  /** The request was decided, here or elsewhere, or has ended by itself: show it. */
+  /**
+   * The request was decided, here or elsewhere, or has ended by itself: show it.
+   * @throws PartlyTold when some people were told, so that they are not told again
+   */
   closed(notice: ApprovalNotice, reference: string | undefined): Promise<void>;
 }
 
@@ -121,6 +125,7 @@ export interface ApprovalNotice {
   readonly reasonRequired?: boolean;
   /** Whether the arguments may be edited. Not known: offer no edit. */
   readonly edit?: boolean;
+  /** Milliseconds since the epoch, as `expiresAt`. */
   readonly createdAt: number;
   readonly expiresAt: number;
 }

@@ -24,7 +24,10 @@ interface LentGroup {
   readonly until: string;
 }
 
-/** A new bearer token and the entry to keep for it. */
+/**
+ * A new bearer token and the entry to keep for it.
+ * @throws IdentifierError for a tenant or an id that is none
+ */
 export function createApproverToken(
   tenant: string,
   id: string,
@@ -35,7 +38,10 @@ export function createApproverToken(
   return { token, entry: { tenant, id, token: `sha256:${hash('sha256', token, 'hex')}` } };
 }
 
-/** Reads the file on every authentication, so that removing an approver takes effect at once. */
+/**
+ * Reads the file on every authentication, so that removing an approver takes effect at once. A file that is missing, not of
+ * mode 0600 or not a list of entries makes `authenticate` and `list` throw, which proves nobody.
+ */
 export function approverFile(path: string): ApproverDirectory {
   return {
     authenticate(credential) {

@@ -3,7 +3,7 @@
  * @module
  */
 
-/** Thrown by `opened`: the notifier asks again, and hands the reference back then, after a restart too. */
+/** Thrown by `opened` and `closed`: the notifier asks again, and hands the reference back then, after a restart too. */
 export class PartlyTold extends Error {
   /** Who has the message, for the channel alone to read; at most 1,000 characters. */
   readonly reference: string;
