@@ -178,7 +178,10 @@ export class ApprovalNotFound extends CountersignError {
   }
 }
 
-/** The approval is no longer pending: it was decided, it expired or it was cancelled. */
+/**
+ * Not on this approval as it is now: it was decided, edited, voted on or has expired, its rule wants more (a reason, the hour,
+ * no edit), or its row was changed. `reason` says which.
+ */
 export class ApprovalConflict extends CountersignError {
   static readonly code = 'ERR_APPROVAL_CONFLICT';
   readonly reason: RefusalCode;

@@ -4,7 +4,7 @@
  * @module
  */
 import { createInterface, type Interface } from 'node:readline';
-import { ApprovalConflict } from '../errors.ts';
+import { ApprovalConflict, ApproverError } from '../errors.ts';
 import type { ApprovalRule } from './approval-rule.ts';
 import type { ApprovalView, ShownOrigin } from './approve.ts';
 import type { DecideInput } from './approver-session.ts';
@@ -37,8 +37,8 @@ export async function askInTerminal(options: TerminalOptions): Promise<readonly 
       try {
         decided.push(await service.decide(credential, answer));
       } catch (error) {
-        // Somebody else was faster; that decision stands, and the others are still to be made.
-        if (!(error instanceof ApprovalConflict)) throw error;
+        // Somebody else was faster, or is in charge of this one; the others are still to be asked about.
+        if (!(error instanceof ApprovalConflict || error instanceof ApproverError)) throw error;
         output.write(`  ${visible(error.message)}\n`);
       }
     }
@@ -67,11 +67,12 @@ async function askAbout(
 ): Promise<DecideInput | 'undecided' | 'ended'> {
   const { service, credential, output } = options;
   output.write(describeApproval(approval));
-  const { id, digest } = approval;
+  const { id, digest, rule } = approval;
   const watch = watchElsewhere(service, credential, approval);
   try {
-    const answer = await ask('Type "approve" or "reject" (anything else decides nothing): ', watch.changed);
-    const reason = answer?.trim() === 'reject' ? await ask('Reason: ', watch.changed) : undefined;
+    const verdict = (await ask('Type "approve" or "reject" (anything else decides nothing): ', watch.changed))?.trim();
+    const needsReason = verdict === 'reject' || (verdict === 'approve' && rule.reasonRequired);
+    const reason = needsReason ? await ask('Reason: ', watch.changed) : undefined;
     const now = watch.found();
     if (now?.state === 'pending') {
       output.write('\n  It was edited elsewhere. This is what would run now:\n');
@@ -79,8 +80,7 @@ async function askAbout(
     }
     if (now !== undefined) output.write(`\n  Decided elsewhere meanwhile: ${now.state}\n`);
     if (now !== undefined) return 'undecided';
-    if (answer === undefined) return 'ended';
-    const verdict = answer.trim();
+    if (verdict === undefined) return 'ended';
     if (verdict !== 'approve' && verdict !== 'reject') return 'undecided';
     return { id, verdict, digest, ...(reason === undefined || reason === '' ? {} : { reason }) };
   } finally {

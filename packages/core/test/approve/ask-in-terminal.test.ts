@@ -73,6 +73,26 @@ verifies('APR-7', 'one that is edited elsewhere is shown anew, and what was type
   expect(shown).toMatch(/"amount":1[\s\S]*edited elsewhere[\s\S]*"amount":7/);
 });
 
+verifies('APR-6', 'a reason that the rule demands is asked for an approval too, and stands with it', async () => {
+  const approval = { reason: 'required' } as const;
+  const f = fixture({ policy: definePolicy({ ...document, tools: { ...document.tools, pay: { ...pay, approval } } }) });
+  const id = await pending(f, 1);
+  const { questions, decided } = await asked(f, async (question) => (question === 1 ? 'approve' : 'checked'));
+  expect([questions, decided.map(({ state }) => state)]).toEqual([2, ['approved']]);
+  expect((await f.approvals.show(f.carol, id)).votes).toMatchObject([{ verdict: 'approve', reason: 'checked' }]);
+});
+
+verifies('APR-6', 'one that somebody else is in charge of is refused, and the next one is asked about', async () => {
+  const approval = { groups: ['directors'] };
+  const order = { ...pay, approval };
+  const f = fixture({ policy: definePolicy({ ...document, tools: { ...document.tools, pay, order } }) });
+  const outcome = await f.gate.execute(callTo('order', { amount: 1 }), () => 'ordered');
+  const id = await pending(f, 2);
+  const { shown, questions, decided } = await asked(f, async () => 'approve');
+  expect([outcome.status, questions, decided.map((each) => each.id)]).toEqual(['pending', 2, [id]]);
+  expect(shown).toContain('none of the groups that may decide now');
+});
+
 test('a service that does not answer decides nothing: the question stays', async () => {
   const f = fixture({ policy });
   await pending(f, 1);
