@@ -35,7 +35,9 @@ export async function askInTerminal(options: TerminalOptions): Promise<readonly 
       if (answer === 'ended') break;
       if (answer === 'undecided') continue;
       try {
-        decided.push(await service.decide(credential, answer));
+        const after = await service.decide(credential, answer);
+        decided.push(after);
+        output.write(`  ${after.state === 'pending' ? 'Your vote counts. Others have to agree.' : after.state}\n`);
       } catch (error) {
         // Somebody else was faster, or is in charge of this one; the others are still to be asked about.
         if (!(error instanceof ApprovalConflict || error instanceof ApproverError)) throw error;
@@ -71,8 +73,8 @@ async function askAbout(
   const watch = watchElsewhere(service, credential, approval);
   try {
     const verdict = (await ask('Type "approve" or "reject" (anything else decides nothing): ', watch.changed))?.trim();
-    const needsReason = verdict === 'reject' || (verdict === 'approve' && rule.reasonRequired);
-    const reason = needsReason ? await ask('Reason: ', watch.changed) : undefined;
+    const asksReason = verdict === 'reject' || (verdict === 'approve' && rule.reasonRequired);
+    const reason = asksReason ? await ask('Reason: ', watch.changed) : undefined;
     const now = watch.found();
     if (now?.state === 'pending') {
       output.write('\n  It was edited elsewhere. This is what would run now:\n');

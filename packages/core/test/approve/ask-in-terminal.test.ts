@@ -45,6 +45,7 @@ verifies('APR-3', 'a request that is decided elsewhere is asked about no longer,
   });
   expect([questions, decided.map(({ state }) => state)]).toEqual([2, ['approved']]);
   expect(shown).toContain('Decided elsewhere meanwhile: rejected');
+  expect(shown).toMatch(/ {2}approved\n$/);
   expect((await f.approvals.show(f.carol, first)).state).toBe('rejected');
 });
 
