@@ -114,6 +114,7 @@ async function decide(
   }
   desk.showCodes();
   if (decides === 'browser') {
+    say('console', 'decide there: the story goes on when nothing waits any more');
     await desk.nothingWaits();
     return status;
   }
