@@ -25,7 +25,7 @@ export interface ApprovalSetting {
   readonly pass: (ms: number) => void;
 }
 
-export function approvalSetting(input: { readonly quorum?: number } = {}): ApprovalSetting {
+export function approvalSetting(rule: { readonly quorum?: number; readonly edit?: boolean } = {}): ApprovalSetting {
   let offset = 0;
   let calls = 0;
   const now = (): number => Date.now() + offset;
@@ -37,13 +37,14 @@ export function approvalSetting(input: { readonly quorum?: number } = {}): Appro
     version: '1',
     tenants: ['acme'],
     tools: {
-      deploy: { capability: 'deploy:staging:create', risk: 'high', approval: { quorum: input.quorum ?? 1 } },
+      deploy: { capability: 'deploy:staging:create', risk: 'high', approval: { quorum: 1, ...rule } },
     },
     agents: { support: { owner: 'user:alice', capabilities: ['deploy:staging:create'] } },
     users: { alice: { capabilities: ['deploy:staging:create'] } },
   });
   const signingKey = generateKeyPairSync('ed25519').privateKey;
-  const approvals = createApprovals({ store, signingKey, approvers: { authenticate: () => undefined }, audit, now });
+  const approvers = { authenticate: () => undefined };
+  const approvals = createApprovals({ store, signingKey, approvers, audit, policy, now });
   const countersign = createCountersign({ policy, store, audit, approvals: { keys: [approvals.publicKey] }, now });
   const gate = countersign.gate({ tenant: 'acme', user: 'alice', agent: 'support', run: 'run-1' });
   return {

@@ -282,6 +282,20 @@ describe('whom a mail goes to', () => {
     expect([second?.inReplyTo, second?.text]).toEqual([first?.messageId, expect.stringContaining('"us"')]);
   });
 
+  verifies(['APR-3', 'APR-7'], 'an edit is mailed to those who have the request, and a vote is not', async () => {
+    const server = await listening();
+    const { approvals, file } = approvalSetting({ edit: true, quorum: 2 });
+    const { id, digest } = await file({ region: 'eu' });
+    const notifier = approvals.notifier({ channels: [channelTo(server)] });
+    await notifier.tick();
+    const session = approvals.as({ tenant: 'acme', id: 'carol' });
+    const edited = await session.edit({ id, digest, arguments: '{"region":"us"}' });
+    await notifier.tick();
+    await session.decide({ id, digest: edited.digest, verdict: 'approve' });
+    await notifier.tick();
+    expect(server.received.map(({ mail }) => /"region":"(..)"/.exec(mail.text ?? '')?.[1])).toEqual(['eu', 'us']);
+  });
+
   test('a reference that is damaged, or of somebody else, tells again rather than nobody', async () => {
     for (const reference of ['', 'x', '1', '{"a":1}', 'told', `1${'a'.repeat(990)}!`]) {
       const server = await listening();

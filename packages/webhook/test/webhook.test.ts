@@ -125,6 +125,26 @@ verifies(
   },
 );
 
+verifies(
+  ['APR-3', 'APR-7'],
+  'who was told of a request hears of its edit, with the digest that now decides',
+  async () => {
+    const server = await listening();
+    const { approvals, file } = approvalSetting({ edit: true });
+    const { id, digest } = await file({ region: 'eu' });
+    const notifier = approvals.notifier({ channels: [webhookChannel({ ...local, url: server.url })] });
+    await notifier.tick();
+    const carol = approvals.as({ tenant: 'acme', id: 'carol' });
+    const edited = await carol.edit({ id, digest, arguments: '{"region":"us"}' });
+    expect([await notifier.tick(), await notifier.tick()]).toEqual([1, 0]);
+    const ids = server.received.map(({ headers }) => headers['webhook-id']);
+    expect(new Set(ids).size).toBe(2);
+    const [, news] = server.received.map(({ body }) => JSON.parse(body) as unknown);
+    expect(news).toMatchObject({ type: 'approval.opened', data: { id, digest: edited.digest } });
+    expect(edited.digest).not.toBe(digest);
+  },
+);
+
 describe('server-side request forgery', () => {
   const notice = async () => {
     const { approvals, file } = approvalSetting();

@@ -85,10 +85,10 @@ export interface ApproverDirectory {
 export interface ApprovalChannel {
   /** Unique among the channels of one notifier: letters, digits, `-` and `_`. */
   readonly name: string;
-  /** Its messages can be changed: it is also told when somebody has voted, or has edited the arguments. */
+  /** Its messages can be changed: it is also told of each vote. */
   readonly live?: boolean;
   /**
-   * A request waits, or waits for more groups than before.
+   * A request waits, waits for more groups than before, or was edited: then its digest is another one.
    * @param reference what this method answered the last time, if it was called before
    * @returns how the channel finds its message again, e.g. a timestamp; at most 1,000 characters
    * @throws PartlyTold when some people were told, so that they are not told again

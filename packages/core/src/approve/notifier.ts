@@ -213,7 +213,7 @@ async function tell(
   if (rule === undefined) return 'nothing';
   const open = approval.state === 'pending' && now < approval.expiresAt;
   const level = escalationLevel(rule, now - approval.createdAt);
-  const shown = channel.live === true ? shownOf(approval) : undefined;
+  const shown = channel.live === true ? shownOf(approval) : approval.digest;
   const news = level > known.level || (known.level >= 0 && shown !== known.shown);
   const due = open ? news && isWithinHours(rule.hours, now) : entry !== undefined;
   if (!due) return 'nothing';
@@ -231,8 +231,20 @@ async function tell(
     const failures = known.failures + 1;
     const partly = error instanceof PartlyTold ? referenceOf(error.reference) : {};
     await keep({ ...known, ...partly, failures, retryAt: now + backOff(failures, retries) });
-    options.onFailure?.({ channel: channel.name, approval: id, error });
+    report(options, { channel: channel.name, approval: id, error });
     return 'failed';
+  }
+}
+
+/** Whoever is told and throws holds up nobody. */
+function report(
+  { onFailure }: NotifierOptions,
+  failure: Parameters<NonNullable<NotifierOptions['onFailure']>>[0],
+): void {
+  try {
+    onFailure?.(failure);
+  } catch {
+    // Telling of a failure that failed is not tried again.
   }
 }
 

@@ -7,7 +7,7 @@ import type { StoredEntry } from '../store/store.ts';
 export interface Told {
   /** Steps of the ladder that it knows of; -1: nothing yet. */
   readonly level: number;
-  /** Of what it shows, for a channel that follows votes and edits. */
+  /** Of what it shows: the digest, and for a channel that follows votes their number too. */
   readonly shown?: string;
   readonly reference?: string;
   /** Failures in a row, and when to try again. */
@@ -30,13 +30,9 @@ export function toldIn({ value }: StoredEntry): Told {
   }
 }
 
-export function toldNow(now: { level: number; shown: string | undefined; reference: string | undefined }): Told {
+export function toldNow(now: { level: number; shown: string; reference: string | undefined }): Told {
   const { level, shown, reference } = now;
-  return {
-    ...{ level, failures: 0, retryAt: 0 },
-    ...(shown === undefined ? {} : { shown }),
-    ...referenceOf(reference),
-  };
+  return { ...{ level, shown, failures: 0, retryAt: 0 }, ...referenceOf(reference) };
 }
 
 /** One that is too long is none: a part of it would lead elsewhere. */

@@ -201,7 +201,7 @@ verifies('APR-3', 'a crash between telling and writing it down tells twice, and 
 
 verifies(
   'APR-3',
-  'a channel whose messages can change is told of each vote and edit, and no other one is',
+  'every channel is told of an edit, which voids what it told before; of each vote only one whose messages can change',
   async () => {
     const approval = { quorum: 2, edit: true };
     const deploy = { ...document.tools['deploy'], capability: 'deploy:staging:create', approval };
@@ -212,17 +212,29 @@ verifies(
     await both.tick();
     const { digest } = await f.approvals.show(f.carol, id);
     await f.approvals.edit(f.carol, { id, digest, arguments: '{"region":"us"}' });
-    expect([await both.tick(), await both.tick()]).toEqual([1, 0]);
+    expect([await both.tick(), await both.tick()]).toEqual([2, 0]);
     await f.decide(id, 'approve');
     expect([await both.tick(), await both.tick()]).toEqual([1, 0]);
     expect(told(card)).toEqual(['opened pending', 'opened pending', 'opened pending']);
-    expect(told(mail)).toEqual(['opened pending']);
+    expect(told(mail)).toEqual(['opened pending', 'opened pending']);
+    expect(mail.heard[1]?.notice.digest).toBe(card.heard[1]?.notice.digest);
     const [first, edited, voted] = card.heard;
     expect(first?.notice).toMatchObject({ digest, votes: [], reasonRequired: false });
     expect([edited?.notice.digest === digest, edited?.reference]).toEqual([false, 'card-1']);
     expect(voted?.notice.votes).toEqual([{ approver: 'carol', verdict: 'approve' }]);
   },
 );
+
+verifies('REL-3', 'whoever is told of failures and throws keeps no channel from being told', async () => {
+  const { file, notifier } = setting();
+  const [broken, chat] = [channel('broken', () => Promise.reject(new Error('down'))), channel('chat')];
+  const onFailure = (): never => {
+    throw new Error('the log is full');
+  };
+  await file();
+  await file({ n: 2 });
+  expect(await notifier([broken, chat], { onFailure }).tick()).toBe(2);
+});
 
 verifies('APR-3', 'of notifiers in several processes one is at work', async () => {
   const { file, notifier } = setting();
