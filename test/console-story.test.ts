@@ -85,7 +85,7 @@ verifies(
   'a person works through the whole story in the browser: signs in, edits, approves, sees what became of it',
   async () => {
     const demo = startDemo();
-    const url = await demo.said(/answers 200 at (http:\/\/\S+)/);
+    const url = await demo.said(/\bis at (http:\/\/\S+)/);
     const code = await demo.said(/sign in with the code (\S+)/);
     if (browser === undefined) throw new Error('no browser');
     const context = await browser.newContext();
@@ -140,7 +140,7 @@ verifies(
   'what is rejected in the browser does not run, and the run goes on',
   async () => {
     const demo = startDemo();
-    const url = await demo.said(/answers 200 at (http:\/\/\S+)/);
+    const url = await demo.said(/\bis at (http:\/\/\S+)/);
     const code = await demo.said(/sign in with the code (\S+)/);
     if (browser === undefined) throw new Error('no browser');
     const context = await browser.newContext();

@@ -104,8 +104,9 @@ async function decide(
   desk: Desk,
 ): Promise<number> {
   const { children, place, decides } = input;
-  const { status } = await fetch(page);
-  say('console', `answers ${status} at ${page}`);
+  const { ok, status } = await fetch(page);
+  if (!ok) throw new Error(`the console answers ${status}`);
+  say('console', `is at ${page}`);
   if (decides === 'script') {
     const { reports } = succeeded(await children.run('approver', place.folder, [url]), 'approver');
     for (const report of reports)

@@ -5,7 +5,7 @@
  * @module
  */
 import { editedCall } from './approve/edited-call.ts';
-import { approve, approved, fileApproval } from './approve/review.ts';
+import { approve, approved, fileApproval } from './approve/approve-call.ts';
 import { recordAsked, requireAsked, type AskedResult } from './authorize/asked-calls.ts';
 import type { HeardSource } from './authorize/heard.ts';
 import { authorize, noteSeen, raised, redecide } from './authorize/authorize-call.ts';

@@ -98,6 +98,7 @@ export type {
   ShownOrigin,
 } from './approve/approve.ts';
 export { approverFile, createApproverToken } from './approve/approver-file.ts';
+export type { ApproverEntry, LentGroup } from './approve/approver-file.ts';
 export type { RefusedRequest } from './approve/refused-requests.ts';
 export { approvalsHttp } from './approve/http.ts';
 export { terminalChannel } from './approve/terminal-channel.ts';

@@ -9,7 +9,8 @@ import { ApproverError } from '../errors.ts';
 import { requireId } from '../identify/principal.ts';
 import type { Approver, ApproverDirectory } from './approve.ts';
 
-interface ApproverEntry {
+/** One person in the file, which is a JSON list of them. */
+export interface ApproverEntry {
   readonly tenant: string;
   readonly id: string;
   /** `sha256:` and the digest in hexadecimal. */
@@ -18,7 +19,7 @@ interface ApproverEntry {
 }
 
 /** A membership that a member handed on for a time. */
-interface LentGroup {
+export interface LentGroup {
   readonly group: string;
   /** RFC 3339. */
   readonly until: string;

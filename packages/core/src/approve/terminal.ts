@@ -184,20 +184,19 @@ const originNames: Readonly<Record<ShownOrigin['origin'], string>> = {
   model: 'the model',
 };
 
-/** Values of equal origin share a line, the least known first. What is not known is said to be that. */
+/** Values of equal origin share a line, those that are not trusted first. What is not known is said to be that. */
 function originRows({ provenance = [] }: ApprovalView): readonly (readonly [string, string])[] {
   if (provenance.length === 0) return [['came from', 'not known']];
-  const lines = Map.groupBy(provenance, ({ origin, tool = '', trusted }) => {
+  const byTrust = provenance.toSorted((left, right) => Number(left.trusted) - Number(right.trusted));
+  const lines = Map.groupBy(byTrust, ({ origin, tool = '', trusted }) => {
     const source = origin === 'tool' ? `${originNames.tool} ${tool}` : originNames[origin];
     return `${trusted ? '' : 'NOT TRUSTED '}${source}`;
   });
-  return [...lines]
-    .toSorted(([left], [right]) => (left < right ? -1 : 1))
-    .map(([source, values]) => [
-      'came from',
-      // In quotes, so that a member of the arguments cannot be named like a list of others.
-      `${source}: ${values.map(({ pointer }) => JSON.stringify(pointer)).join(', ')}`,
-    ]);
+  return [...lines].map(([source, values]) => [
+    'came from',
+    // In quotes, so that a member of the arguments cannot be named like a list of others.
+    `${source}: ${values.map(({ pointer }) => JSON.stringify(pointer)).join(', ')}`,
+  ]);
 }
 
 /** Who decides, in one line. */
