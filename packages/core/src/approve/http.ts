@@ -110,7 +110,9 @@ async function answer(parts: Parts, exchange: Exchange): Promise<void> {
   setHeaders(response, await takeFrom(parts.limits, route.limit, key));
   const query = parts.input.query(route, searchParams);
   const body = await parts.input.body(route, request);
-  const result = await route.act(session, { id: found.id, query, body });
+  // A body may take seconds, in which a token is withdrawn. It was right a moment ago: that it is not now is no guess.
+  const acting = route.body === undefined ? session : await sessionOf(parts.service, request);
+  const result = await route.act(acting, { id: found.id, query, body });
   send(exchange, 200, 'application/json', JSON.stringify(result));
 }
 
@@ -151,16 +153,25 @@ async function authenticate(parts: Parts, request: IncomingMessage): Promise<App
   const { service, limits, trustedProxies } = parts;
   const network = networkOf(request, trustedProxies);
   await takeFrom(limits, 'failures', network);
-  const token = bearer(request);
   try {
-    const session = await service.authenticate(token);
+    const session = await sessionOf(service, request);
     await giveBackTo(limits, 'failures', network);
     return session;
+  } catch (error) {
+    if (!(error instanceof RequestRefused)) await giveBackTo(limits, 'failures', network);
+    throw error;
+  }
+}
+
+/** @throws RequestRefused 400, 401 */
+async function sessionOf(service: Service, request: IncomingMessage): Promise<ApproverSession> {
+  const token = bearer(request);
+  try {
+    return await service.authenticate(token);
   } catch (error) {
     if (error instanceof ApproverError && error.reason === 'unauthenticated') {
       throw new RequestRefused(401, error.message, 'unauthenticated');
     }
-    await giveBackTo(limits, 'failures', network);
     throw new Error('nobody can be authenticated now', { cause: error });
   }
 }

@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { describe, expect, test } from 'vitest';
-import type { RateLimit } from '../../src/index.ts';
+import type { Approvals, OpenedRecord, RateLimit } from '../../src/index.ts';
 import { networkOf } from '../../src/approve/http-limits.ts';
 import { createRateLimit } from '../../src/approve/rate-limit.ts';
 import { refusedRecords } from '../../../../test/support/refused-records.ts';
@@ -192,6 +192,42 @@ describe('a request that is refused', () => {
     expect((await ask(`/approvals/${id}/decision`, { method: 'POST', headers, body })).status).toBe(400);
     await untouched(f, id);
   });
+});
+
+describe('a token that is withdrawn while a body is on its way', () => {
+  const later: Readonly<
+    Record<string, readonly [status: number, (f: Fixture) => ReturnType<Approvals['authenticate']>]>
+  > = {
+    'decides and edits nothing': [401, (f) => f.approvals.authenticate('nobody')],
+    'decides and edits nothing either when the directory is down': [500, () => Promise.reject(new Error('down'))],
+    'is that of whoever the directory names by then': [403, (f) => f.approvals.authenticate(f.aliceApproves)],
+  };
+  for (const [name, [status, ask]] of Object.entries(later)) {
+    verifies(['APR-6', 'AUD-1'], name, async () => {
+      const { f, id, digest } = await filed();
+      const bodies = { decision: { verdict: 'approve', digest }, arguments: { arguments: '{"n":9}', digest } };
+      for (const [action, body] of Object.entries(bodies)) {
+        const known = Promise.withResolvers<void>();
+        let withdrawn = false;
+        const { begin } = await serve({
+          ...f.approvals,
+          async authenticate(token) {
+            if (withdrawn) return ask(f);
+            known.resolve();
+            return f.approvals.authenticate(token);
+          },
+        });
+        const finish = begin(`/approvals/${id}/${action}`, body);
+        await known.promise;
+        withdrawn = true;
+        expect(await finish()).toBe(status);
+      }
+      expect(await f.store.approval('acme', id)).toMatchObject({ digest, votes: [] });
+      const codes = (await refused(f)).map(({ code }) => code);
+      const code = { 401: 'unauthenticated', 403: 'own_request', 500: undefined }[status];
+      expect(codes).toEqual(code === undefined ? [] : [code, code]);
+    });
+  }
 });
 
 describe('methods', () => {
@@ -407,9 +443,27 @@ describe('limits', () => {
   });
 
   test('who proves who they are uses up nothing of their address', async () => {
-    const { f } = await filed();
-    const { ask } = await serve(f.approvals, { limits: { failures: few(1) } });
-    for (let count = 0; count < 5; count += 1) expect((await ask('/approvals')).status).toBe(200);
+    const { f, id } = await filed();
+    const { ask, post } = await serve(f.approvals, { limits: { failures: few(1) } });
+    for (let count = 0; count < 5; count += 1) {
+      expect((await ask('/approvals')).status).toBe(200);
+      expect((await post(`/approvals/${id}/decision`, decide('guess'))).status).toBe(409);
+    }
+  });
+
+  test('whose token is withdrawn while their body is on its way counts as no guess of their address', async () => {
+    const { f, id, digest } = await filed();
+    let asked = 0;
+    const fickle = {
+      ...f.approvals,
+      authenticate: (token: string) => f.approvals.authenticate((asked += 1) % 2 === 1 ? token : 'nobody'),
+    };
+    const { ask, post } = await serve(fickle, { limits: { failures: few(1) } });
+    for (let count = 0; count < 3; count += 1) {
+      expect((await post(`/approvals/${id}/decision`, decide(digest))).status).toBe(401);
+    }
+    expect((await ask('/approvals')).status).toBe(200);
+    await untouched(f, id);
   });
 
   verifies('APR-6', 'a limiter that fails or hangs lets nobody through', async () => {

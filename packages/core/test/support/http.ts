@@ -1,7 +1,7 @@
 /**
  * The approvals API on a real server, and bytes written to it as they are.
  */
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { approvalsHttp, type Approvals, type ApprovalsHttpOptions } from '../../src/index.ts';
@@ -12,6 +12,8 @@ export interface Served {
   readonly ask: (path: string, init?: RequestInit & { readonly token?: string }) => Promise<Response>;
   /** POSTs a JSON text, as carol. */
   readonly post: (path: string, body: unknown, headers?: Readonly<Record<string, string>>) => Promise<Response>;
+  /** Sends the head of such a POST; the body when it is called, and then answers the status. */
+  readonly begin: (path: string, body: unknown) => () => Promise<number | undefined>;
   /** Sends these bytes and answers everything that comes back until the server closes. */
   readonly raw: (bytes: string | Buffer) => Promise<string>;
 }
@@ -45,6 +47,23 @@ export async function serve(
         headers: { 'content-type': 'application/json', ...headers },
         body: typeof body === 'string' ? body : JSON.stringify(body),
       }),
+    begin(path, body) {
+      const text = JSON.stringify(body);
+      const length = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+      const sent = request(`${url}${path}`, {
+        method: 'POST',
+        headers: { authorization: 'Bearer carol-token', ...length },
+      });
+      const status = new Promise<number | undefined>((resolve, reject) => {
+        sent.once('response', (response) => resolve(response.resume().statusCode));
+        sent.once('error', reject);
+      });
+      sent.flushHeaders();
+      return () => {
+        sent.end(text);
+        return status;
+      };
+    },
     raw: (bytes) =>
       new Promise((resolve, reject) => {
         const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
