@@ -74,19 +74,36 @@ export function approvalsHttp(service: Service, options: ApprovalsHttpOptions): 
     input: createInputReader(options.bodyTimeoutMs ?? 10_000),
     document: JSON.stringify(openApiDocument()),
   };
-  const turns = new WeakMap<object, Promise<void>>();
+  const lines = new WeakMap<object, Line>();
   return (request, response) => {
     const { socket } = request;
-    const turn = (turns.get(socket) ?? Promise.resolve()).then(async () => {
+    const line = lines.get(socket) ?? { last: Promise.resolve(), open: 0 };
+    lines.set(socket, line);
+    if (line.open >= maxOpen) return void socket.destroy();
+    line.open += 1;
+    line.last = line.last.then(async () => {
       // RFC 9112, section 9.6: what was sent ahead after the last request of a connection is not taken.
-      if (ended.has(socket)) return;
-      const exchange: Exchange = { request, response };
-      await answer(parts, exchange)
-        .catch((error: unknown) => refuse(parts, exchange, error))
-        .catch(() => response.destroy());
+      if (!ended.has(socket) && !socket.destroyed) await take(parts, { request, response });
+      line.open -= 1;
     });
-    turns.set(socket, turn);
   };
+}
+
+/** Requests of one connection, which are answered in order. */
+interface Line {
+  last: Promise<void>;
+  /** Not answered yet. */
+  open: number;
+}
+
+/** Whoever sends more ahead waits for no answer: the connection ends before they heap up. */
+const maxOpen = 32;
+
+/** Never rejects. */
+async function take(parts: Parts, exchange: Exchange): Promise<void> {
+  await answer(parts, exchange)
+    .catch((error: unknown) => refuse(parts, exchange, error))
+    .catch(() => exchange.response.destroy());
 }
 
 /** Connections whose last answer was given. */

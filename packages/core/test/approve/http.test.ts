@@ -333,6 +333,38 @@ describe('bytes on the wire', () => {
     expect((await f.store.approval('acme', id))?.votes).toMatchObject([{ approver: 'carol' }]);
   });
 
+  verifies(
+    ['APR-6', 'REL-3'],
+    'requests that a stranger sends ahead without end are not heaped up',
+    async () => {
+      const { f } = await filed();
+      const known = Promise.withResolvers<void>();
+      let guesses = 0;
+      const { raw, ask } = await serve({
+        ...f.approvals,
+        async authenticate(token) {
+          if (token === 'guess') await known.promise.then(() => (guesses += 1));
+          return f.approvals.authenticate(token);
+        },
+      });
+      const get = `GET /approvals HTTP/1.1\r\n${head('', 'guess')}`;
+      expect(await raw(get.repeat(10_000)).catch(() => '')).toBe('');
+      known.resolve();
+      expect((await ask('/approvals')).status).toBe(200);
+      // What waited for its turn on a connection that is gone is not asked about.
+      expect(guesses).toBeLessThanOrEqual(1);
+    },
+    { timeout: 10_000 },
+  );
+
+  test('a client that sends 32 requests ahead has all of them answered', async () => {
+    const { f } = await filed();
+    const { raw } = await serve(f.approvals);
+    const get = (more = ''): string => `GET /approvals HTTP/1.1\r\n${head(more)}`;
+    const answers = await raw(`${get().repeat(31)}${get('connection: close\r\n')}`);
+    expect(answers.match(/HTTP\/1\.1 200 /g)).toHaveLength(32);
+  });
+
   verifies('APR-6', 'a header twice, of which a proxy might have read the other, is refused', async () => {
     const { f, id, digest } = await filed();
     const { raw } = await serve(f.approvals);
