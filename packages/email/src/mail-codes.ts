@@ -85,7 +85,10 @@ const reader = 'countersign-mail-codes';
 interface Found {
   readonly id: string;
   readonly approver: Approver;
+  /** Of the request. */
   readonly expiresAt: number;
+  /** In which it was made. */
+  readonly window: number;
   readonly voted: boolean;
 }
 
@@ -97,6 +100,8 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
   }
   const windowMs = Math.floor(lifeMs / windows);
   const currentWindow = (): number => Math.floor(now() / windowMs);
+  /** When a code is void: it, and the session that it gave. */
+  const endOf = (expiresAt: number, window: number): number => Math.min(expiresAt, (window + windows) * windowMs);
   const replays = options.replays ?? memoryReplayGuard(now, windowMs * windows);
   const maker = createCodeMaker(options.key);
   const tries = createTries(windowMs * windows, now);
@@ -116,10 +121,11 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
       tries.wrong(place);
       return refuse('code');
     }
-    const { approver, id, expiresAt } = found;
+    const { approver, id } = found;
     if (found.voted) return refuse('voted', id);
     if (!(await takeOnce(replays, `mail-code/${code}`))) return refuse('replayed', id);
-    return { approver, only: id, until: expiresAt, refresh: () => current(options, approver.id) };
+    const until = endOf(found.expiresAt, found.window);
+    return { approver, only: id, until, refresh: () => current(options, approver.id) };
   }
 
   return {
@@ -131,8 +137,7 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
     issue({ notice, approver }) {
       if (notice.tenant !== tenant) throw new ConfigurationError(`these codes are for tenant ${tenant} alone`);
       const window = currentWindow();
-      const until = Math.min(notice.expiresAt, (window + windows) * windowMs);
-      return { code: groupedCode(maker.make(notice, approver, window)), until };
+      return { code: groupedCode(maker.make(notice, approver, window)), until: endOf(notice.expiresAt, window) };
     },
   };
 }
@@ -146,7 +151,7 @@ async function find(
   options: MailCodesOptions,
   maker: CodeMaker,
   code: string,
-  window: number,
+  newest: number,
 ): Promise<Found | undefined> {
   const approvers = (await options.approvers()).filter(({ tenant }) => tenant === options.tenant);
   const place = code.slice(0, placeLength);
@@ -154,10 +159,10 @@ async function find(
   for await (const { id, digest, expiresAt, voters } of waiting(options)) {
     if (digest === '' || !isSame(maker.place(options.tenant, id), place)) continue;
     for (const approver of approvers) {
-      for (let age = 0; age < windows; age += 1) {
-        if (!isSame(maker.make({ tenant: options.tenant, id, digest }, approver.id, window - age), code)) continue;
+      for (let window = newest; window > newest - windows; window -= 1) {
+        if (!isSame(maker.make({ tenant: options.tenant, id, digest }, approver.id, window), code)) continue;
         const voted = voters.some((voter) => samePerson(voter, approver.id));
-        found = { id, approver, expiresAt, voted };
+        found = { id, approver, expiresAt, window, voted };
       }
     }
   }

@@ -63,6 +63,17 @@ describe('from the mail to the decision', () => {
     expect(new URL(after.url).pathname).toBe('/sign-in');
   });
 
+  verifies('APR-6', 'the session ends with the code, however long the request still waits', async () => {
+    // The request waits for 15 minutes.
+    world = await createWorld({ lifeMs: 4 * 60_000 });
+    const { id, mailTo } = await world.ask();
+    const { visitor, page } = await signIn(mailTo('carol').link, mailTo('carol').code);
+    const approve = formsOf(page).find(({ fields }) => fields['verdict'] === 'approve') ?? expect.fail();
+    world.pass(4 * 60_000);
+    await visitor.submit(approve);
+    expect([await world.state(id), await world.votes(id)]).toEqual(['pending', 0]);
+  });
+
   verifies(['APR-3', 'CRD-7'], 'a code stands in no subject, link, header or record', async () => {
     world = await createWorld();
     const { mailTo } = await world.ask();
@@ -192,6 +203,27 @@ describe('a code', () => {
     const second = (await world.ask({ n: 2 })).mailTo('carol').code;
     world.pass(8 * 60_000);
     expect(await verify(second)).toBeUndefined();
+  });
+
+  verifies('APR-6', 'gives a session until the time that its mail says, whenever it is typed', async () => {
+    const quarterMs = 2 * 60_000;
+    let time = Date.now();
+    world = await createWorld({ lifeMs: 4 * quarterMs, now: () => time });
+    const { id } = await world.ask();
+    const { expiresAt, digest } = await world.approvals.as({ tenant: 'acme', id: 'dave' }).show(id);
+    const ends: number[] = [];
+    for (const quarters of [0, 0.5, 2.9, 2.9]) {
+      // Within one quarter it would be the same code.
+      time = (Math.floor(time / quarterMs) + 1) * quarterMs;
+      const { code, until } = world.codes.issue({
+        notice: { tenant: 'acme', id, digest, expiresAt },
+        approver: 'carol',
+      });
+      time += quarters * quarterMs;
+      expect([quarters, (await verify(code))?.until]).toEqual([quarters, until]);
+      ends.push(until);
+    }
+    expect(ends.map((until) => until === expiresAt)).toEqual([false, false, false, true]);
   });
 
   verifies('APR-6', 'is void when its person is no approver any more', async () => {
