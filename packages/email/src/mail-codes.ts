@@ -13,10 +13,11 @@
 import type { KeyObject } from 'node:crypto';
 import { ConfigurationError, type ApprovalNotice, type Approvals, type Approver } from '@countersign/core';
 import {
+  askDirectory,
+  boundedReplayGuard,
   groupedCode,
   memoryReplayGuard,
   samePerson,
-  takeOnce,
   typedCode,
   type ReplayGuard,
 } from '@countersign/core/channel';
@@ -102,7 +103,7 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
   const currentWindow = (): number => Math.floor(now() / windowMs);
   /** When a code is void: it, and the session that it gave. */
   const endOf = (expiresAt: number, window: number): number => Math.min(expiresAt, (window + windows) * windowMs);
-  const replays = options.replays ?? memoryReplayGuard(now, windowMs * windows);
+  const replays = boundedReplayGuard(options.replays ?? memoryReplayGuard(now, windowMs * windows));
   const maker = createCodeMaker(options.key);
   const tries = createTries(windowMs * windows, now);
 
@@ -123,7 +124,7 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
     }
     const { approver, id } = found;
     if (found.voted) return refuse('voted', id);
-    if (!(await takeOnce(replays, `mail-code/${code}`))) return refuse('replayed', id);
+    if (!(await replays.take(`mail-code/${code}`))) return refuse('replayed', id);
     const until = endOf(found.expiresAt, found.window);
     return { approver, only: id, until, refresh: () => current(options, approver.id) };
   }
@@ -142,8 +143,12 @@ export function mailCodes(options: MailCodesOptions): MailCodes {
   };
 }
 
-async function current({ approvers, tenant }: MailCodesOptions, id: string): Promise<Approver | undefined> {
-  return (await approvers()).find((approver) => approver.tenant === tenant && approver.id === id);
+async function current(options: MailCodesOptions, id: string): Promise<Approver | undefined> {
+  return (await approversOf(options)).find((approver) => approver.id === id);
+}
+
+async function approversOf({ approvers, tenant }: MailCodesOptions): Promise<readonly Approver[]> {
+  return (await askDirectory(approvers)).filter((approver) => approver.tenant === tenant);
 }
 
 /** Every code of the request is computed, whichever fits: how long it takes tells nothing. */
@@ -153,7 +158,7 @@ async function find(
   code: string,
   newest: number,
 ): Promise<Found | undefined> {
-  const approvers = (await options.approvers()).filter(({ tenant }) => tenant === options.tenant);
+  const approvers = await approversOf(options);
   const place = code.slice(0, placeLength);
   let found: Found | undefined;
   for await (const { id, digest, expiresAt, voters } of waiting(options)) {

@@ -4,12 +4,11 @@
  */
 import { ConfigurationError, type Approvals } from '@countersign/core';
 import {
-  giveBackTaken,
+  boundedReplayGuard,
   memoryReplayGuard,
   problemResponse,
   RequestRefused,
   statusOfError,
-  takeOnce,
   type ReplayGuard,
 } from '@countersign/core/channel';
 import type { Acting } from './act.ts';
@@ -56,7 +55,7 @@ export function slackInteractions(options: SlackInteractionsOptions): SlackInter
     throw new ConfigurationError('appId is the A… of the app, and team the T… (or E…) of the workspace');
   }
   const verify = verifierOf(options.signingSecret);
-  const replays = options.replays ?? memoryReplayGuard();
+  const replays = boundedReplayGuard(options.replays ?? memoryReplayGuard());
   const open = createOpenWork();
   const acting: Acting = { ...options, api: createSlackApi(options) };
   const taker = createTaker({ acting, approvals: options.approvals, name, onFailure, open });
@@ -67,13 +66,13 @@ export function slackInteractions(options: SlackInteractionsOptions): SlackInter
     if (request.method === 'GET' && new URL(request.url).searchParams.get('ssl_check') === '1') return acknowledged();
     if (request.method !== 'POST') throw new RequestRefused(405, 'Slack sends POST');
     const { id, text } = await verify(request, Date.now());
-    if (!(await takeOnce(replays, id))) throw new Refusal(409, 'replayed', 'this request was taken before');
+    if (!(await replays.take(id))) throw new Refusal(409, 'replayed', 'this request was taken before');
     const type = request.headers.get('content-type') ?? '';
     if (/^application\/json\b/i.test(type)) return verifyUrl(text);
     if (!/^application\/x-www-form-urlencoded\b/i.test(type)) throw malformed('send a form');
     const interaction = interactionIn(new URLSearchParams(text));
     const response = interaction.kind === 'nothing' ? acknowledged() : await taker.take(interaction, answerBy);
-    if (response.status >= 500) await giveBackTaken(replays, id);
+    if (response.status >= 500) await replays.giveBack(id);
     return response;
   }
 

@@ -5,14 +5,13 @@
 import type { Approvals, Approver, DecideInput } from '@countersign/core';
 import {
   askDirectory,
-  giveBackTaken,
+  boundedReplayGuard,
   isFresh,
   memoryReplayGuard,
   problemResponse,
   readBody,
   RequestRefused,
   statusOfError,
-  takeOnce,
   type ReplayGuard,
 } from '@countersign/core/channel';
 import { signerOf } from './secret.ts';
@@ -42,7 +41,8 @@ const bodyTimeoutMs = 10_000;
  */
 export function webhookCallback(options: WebhookCallbackOptions): (request: Request) => Promise<Response> {
   const signer = signerOf(options.secret);
-  const { approvals, tenant, name: channel = 'webhook', replays = memoryReplayGuard() } = options;
+  const { approvals, tenant, name: channel = 'webhook' } = options;
+  const replays = boundedReplayGuard(options.replays ?? memoryReplayGuard());
 
   async function verified(request: Request): Promise<{ readonly id: string; readonly body: string }> {
     if (request.method !== 'POST') throw new RequestRefused(405, 'a decision is made with POST', 'method');
@@ -74,11 +74,11 @@ export function webhookCallback(options: WebhookCallbackOptions): (request: Requ
   return async (request) => {
     try {
       const { id, body } = await verified(request);
-      if (!(await takeOnce(replays, id))) throw new RequestRefused(409, 'this webhook-id was taken before', 'replayed');
+      if (!(await replays.take(id))) throw new RequestRefused(409, 'this webhook-id was taken before', 'replayed');
       try {
         return await decide(body);
       } catch (error) {
-        if (statusOfError(error) >= 500) await giveBackTaken(replays, id);
+        if (statusOfError(error) >= 500) await replays.giveBack(id);
         throw error;
       }
     } catch (error) {

@@ -355,6 +355,76 @@ describe('a decision that comes back', () => {
     },
   );
 
+  verifies(
+    ['APR-6', 'REL-3'],
+    'a guard of replays that hangs decides nothing, and holds no request for ever',
+    async () => {
+      const s = await setting();
+      const never = () => new Promise<never>(() => undefined);
+      const parts = { approvals: s.approvals, tenant: 'acme', secret };
+      const hanging = webhookCallback({
+        ...parts,
+        approverFor: () => people.carol,
+        replays: { take: never, giveBack: never },
+      });
+      expect((await hanging(signed(decision(s)))).status).toBe(500);
+      const down = webhookCallback({
+        ...parts,
+        approverFor: () => Promise.reject(new Error('directory down')),
+        replays: { take: () => true, giveBack: never },
+      });
+      expect((await down(signed(decision(s)))).status).toBe(500);
+      expect(await s.state(s.id)).toBe('pending');
+    },
+  );
+
+  verifies('APR-6', 'what a guard of replays took too late can be sent again under its id', async () => {
+    const s = await setting();
+    const slow = Promise.withResolvers<void>();
+    const given = Promise.withResolvers<string>();
+    const taken = new Set<string>();
+    const replays = {
+      async take(id: string) {
+        await slow.promise;
+        return taken.size < taken.add(id).size;
+      },
+      giveBack(id: string) {
+        taken.delete(id);
+        given.resolve(id);
+      },
+    };
+    const approverFor = () => people.carol;
+    const handle = webhookCallback({ approvals: s.approvals, tenant: 'acme', secret, approverFor, replays });
+    expect((await handle(signed(decision(s), { id: 'msg_late' }))).status).toBe(500);
+    slow.resolve();
+    expect(await given.promise).toBe('msg_late');
+    expect((await handle(signed(decision(s), { id: 'msg_late' }))).status).toBe(200);
+    expect((await handle(signed(decision(s), { id: 'msg_late' }))).status).toBe(409);
+  });
+
+  verifies('APR-6', 'a person who is taken out while the body is on its way decides nothing', async () => {
+    const s = await setting();
+    let known = true;
+    const approverFor = () => (known ? people.carol : undefined);
+    const handle = webhookCallback({ approvals: s.approvals, tenant: 'acme', secret, approverFor });
+    const { headers, body } = signed(decision(s));
+    const text = await new Response(body).text();
+    const slow = new ReadableStream(
+      {
+        // Asked for when the head was looked at.
+        pull(controller) {
+          known = false;
+          controller.enqueue(Buffer.from(text));
+          controller.close();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const init = { method: 'POST', headers, body: slow, duplex: 'half' } as RequestInit;
+    expect((await handle(new Request('https://app.example/', init))).status).toBe(403);
+    expect(await s.state(s.id)).toBe('pending');
+  });
+
   verifies(['APR-2', 'REL-3'], 'a directory that hangs decides nothing, and holds no request for ever', async () => {
     const s = await setting();
     const approverFor = () => new Promise<undefined>(() => undefined);

@@ -3,7 +3,7 @@
  * @module
  */
 export { askDirectory } from './ask-directory.ts';
-export { giveBackTaken, isFresh, memoryReplayGuard, readBody, RequestRefused, takeOnce } from './signed-request.ts';
+export { boundedReplayGuard, isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
 export type { ReplayGuard } from './signed-request.ts';
 export { PartlyTold } from './partly-told.ts';
 export { consoleAddress } from './console-address.ts';

@@ -57,7 +57,8 @@ export async function readBody(request: Request, maxBytes: number, timeoutMs: nu
 
 /**
  * Remembers signed requests for as long as they stay fresh. Where several processes take requests, keep it in what they
- * share; without that a replay to another process still meets the vote that stands already.
+ * share; without that a replay to another process still meets the vote that stands already. A throw, or no answer within a
+ * second, refuses.
  */
 export interface ReplayGuard {
   /** Answers whether this id was never taken before, and takes it. */
@@ -69,16 +70,33 @@ export interface ReplayGuard {
 const guardTimeoutMs = 1_000;
 
 /**
- * Whether this id was never taken before; takes it.
- * @throws what the guard throws, or Error when it does not answer within 1 s: it lets nothing through when it fails
+ * The same guard, which nobody waits for longer than a second. `take` rejects when it is late, and what it took then is
+ * given back: nobody has acted on it. `giveBack` never rejects.
  */
-export async function takeOnce(guard: ReplayGuard, id: string): Promise<boolean> {
-  return within((async () => guard.take(id))(), guardTimeoutMs);
-}
-
-/** A guard that fails or hangs at this holds nobody up: then the id counts as taken. */
-export async function giveBackTaken(guard: ReplayGuard, id: string): Promise<void> {
-  await within((async () => guard.giveBack(id))(), guardTimeoutMs).catch(() => undefined);
+export function boundedReplayGuard(guard: ReplayGuard): {
+  take(id: string): Promise<boolean>;
+  giveBack(id: string): Promise<void>;
+} {
+  async function giveBack(id: string): Promise<void> {
+    try {
+      await within((async () => guard.giveBack(id))(), guardTimeoutMs);
+    } catch {
+      // Then it cannot be sent again.
+    }
+  }
+  async function take(id: string): Promise<boolean> {
+    let late = false;
+    const taking = (async () => guard.take(id))();
+    const known = taking.then(async (first) => {
+      if (first && late) await giveBack(id);
+      return first;
+    });
+    return within(known, guardTimeoutMs, () => {
+      late = true;
+      return new Error(`the guard of replays did not answer within ${guardTimeoutMs} ms`);
+    });
+  }
+  return { take, giveBack };
 }
 
 /**
