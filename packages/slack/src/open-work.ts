@@ -4,7 +4,7 @@
  */
 export interface OpenWork {
   readonly size: number;
-  /** The promise must not reject: nobody would hear of it. */
+  /** Whoever has to hear that it failed was told before: here a rejection counts for nothing. */
   add(work: Promise<unknown>): void;
   /** Resolves when nothing is left, also of what was added meanwhile. */
   idle(): Promise<void>;
@@ -17,7 +17,7 @@ export function createOpenWork(): OpenWork {
       return open.size;
     },
     add(work) {
-      const tracked = work.finally(() => open.delete(tracked));
+      const tracked = work.catch(() => undefined).finally(() => open.delete(tracked));
       open.add(tracked);
     },
     async idle() {

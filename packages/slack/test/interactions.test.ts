@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Store } from '@countersign/core';
 import { signedRequest, type SlackUser } from '../../../test/support/slack-server.ts';
+import { failingListeners, unheardWhile } from '../../../test/support/unheard.ts';
 import { verifies } from '../../../test/verifies.ts';
 import { slackInteractions } from '../src/index.ts';
 import { setting, users, type Setting } from './support/setting.ts';
@@ -371,6 +372,29 @@ describe('when it takes longer than Slack waits', () => {
     expect(await s.state(id)).toBe('approved');
     expect(failures).toEqual([expect.stringContaining('chat.postEphemeral: http_503')]);
   });
+
+  verifies(
+    ['APR-3', 'REL-3'],
+    'an operator who cannot be told either ends no process, and keeps no handler from closing',
+    async () => {
+      for (const fail of failingListeners) {
+        const heard = Promise.withResolvers<void>();
+        const onFailure = () => {
+          heard.resolve();
+          return fail();
+        };
+        const s = await setting({ interactions: { onFailure } });
+        const { message } = await s.card();
+        s.slack.become('down');
+        const unheard = await unheardWhile(async () => {
+          await s.slack.press(message, 'Approve', users.alice, s.to);
+          await heard.promise;
+          await s.interactions.close();
+        });
+        expect(unheard).toEqual([]);
+      }
+    },
+  );
 });
 
 test('odd options are refused', () => {

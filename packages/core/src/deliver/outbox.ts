@@ -15,6 +15,7 @@ import { own } from '../record/attributes.ts';
 import { createMetrics } from '../record/metrics.ts';
 import { takeLock } from '../store/lock.ts';
 import type { Store } from '../store/store.ts';
+import { tellListener } from '../tell-listener.ts';
 import { requireSinkName, undelivered } from './cursor.ts';
 import { deliverTenant, type TenantWork, type Worked } from './deliver-tenant.ts';
 import { disclosedOutgoing, sealedOutgoing } from './outgoing.ts';
@@ -66,6 +67,7 @@ export interface Outbox {
 export interface StartOptions {
   /** Between two looks at a ledger with nothing new, in milliseconds. Default 1 000. */
   readonly pollMs?: number;
+  /** What it throws counts for nothing: the outbox goes on. */
   readonly onReport?: (report: OutboxReport) => void;
 }
 
@@ -162,12 +164,12 @@ function measure(metrics: ReturnType<typeof createMetrics>, sum: Measured, sink:
 async function tickUntil(
   signal: AbortSignal,
   tick: Outbox['tick'],
-  { pollMs = 1_000, onReport = () => undefined }: StartOptions = {},
+  { pollMs = 1_000, onReport }: StartOptions = {},
 ): Promise<void> {
   let failures = 0;
   while (!signal.aborted) {
     const report = await tick(signal);
-    onReport(report);
+    tellListener(onReport, report);
     const failed = report.retryAfterMs !== undefined || report.problems.length > 0;
     // A receiver that takes some of it is not waited for longer and longer.
     failures = failed ? (report.delivered > 0 ? 1 : failures + 1) : 0;

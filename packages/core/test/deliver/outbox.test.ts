@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { diag, DiagLogLevel } from '@opentelemetry/api';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { failingListeners, unheardWhile } from '../../../../test/support/unheard.ts';
 import { verifies } from '../../../../test/verifies.ts';
 import {
   ConfigurationError,
@@ -324,6 +325,22 @@ describe('the outbox', () => {
       },
     });
     expect(reports).toEqual([0, 0, 2]);
+  });
+
+  verifies(['AUD-5', 'REL-3'], 'goes on when whoever hears its reports throws, and ends no process', async () => {
+    for (const fail of failingListeners) {
+      const ending = new AbortController();
+      let reports = 0;
+      const onReport = () => {
+        reports += 1;
+        if (reports === 3) ending.abort();
+        return fail();
+      };
+      const unheard = await unheardWhile(() =>
+        createOutbox({ store, sink }).start(ending.signal, { pollMs: 1, onReport }),
+      );
+      expect([reports, unheard]).toEqual([3, []]);
+    }
   });
 
   test('refuses options that would confuse cursors or lose the lock', () => {
