@@ -54,7 +54,7 @@ export function createRateLimit(options: RateLimitOptions): LocalRateLimit {
   /** Steps are no whole numbers, and their sums are rounded. */
   const tolerance = Math.min(0.001, step / 1_000);
   const fullAt = new Map<string, number>();
-  let shared = 0;
+  const shared = createSharedPoints(step);
   let sweptAt = Number.NEGATIVE_INFINITY;
 
   function sweep(now: number): void {
@@ -76,18 +76,64 @@ export function createRateLimit(options: RateLimitOptions): LocalRateLimit {
     take(key) {
       const now = elapsed();
       const told = isTold(key, now);
-      const next = Math.max(now, (told ? fullAt.get(key) : shared) ?? 0) + step;
+      const next = Math.max(now, (told ? fullAt.get(key) : shared.fullAt()) ?? 0) + step;
       const over = next - now - perMs;
       if (over > tolerance) return { allowed: false, retryAfterMs: Math.ceil(over), remaining: 0 };
       if (told) fullAt.set(key, next);
-      else shared = next;
+      else shared.take(key, next, now);
       return { allowed: true, retryAfterMs: 0, remaining: Math.max(0, Math.floor((tolerance - over) / step)) };
     },
     giveBack(key) {
+      const now = elapsed();
       const time = fullAt.get(key);
-      if (time === undefined) shared -= step;
-      else if (time - step <= elapsed()) fullAt.delete(key);
+      if (time === undefined) shared.giveBack(key, now);
+      else if (time - step <= now) fullAt.delete(key);
       else fullAt.set(key, time - step);
+    },
+  };
+}
+
+interface SharedPoints {
+  fullAt(): number;
+  /** @param next the time at which all of them are back, with this one */
+  take(key: string, next: number, now: number): void;
+  /** Of what this key took here, and is not back by itself. */
+  giveBack(key: string, now: number): void;
+}
+
+interface Taker {
+  readonly count: number;
+  /** When the last one is back. */
+  readonly until: number;
+}
+
+/** Points of the keys that are not told apart. Who took some is known until they are back: at most twice the points. */
+function createSharedPoints(step: number): SharedPoints {
+  const takers = new Map<string, Taker>();
+  let fullAt = 0;
+  const takerOf = (key: string, now: number): Taker => {
+    const taker = takers.get(key);
+    return taker === undefined || taker.until <= now ? { count: 0, until: now } : taker;
+  };
+  return {
+    fullAt: () => fullAt,
+    take(key, next, now) {
+      for (const [old, { until }] of takers) {
+        if (until > now) break;
+        takers.delete(old);
+      }
+      const count = takerOf(key, now).count + 1;
+      // To the end of the line: the others are back before it.
+      takers.delete(key);
+      takers.set(key, { count, until: next });
+      fullAt = next;
+    },
+    giveBack(key, now) {
+      const { count, until } = takerOf(key, now);
+      if (count === 0) return;
+      fullAt -= step;
+      if (count === 1) takers.delete(key);
+      else takers.set(key, { count: count - 1, until });
     },
   };
 }

@@ -84,6 +84,34 @@ describe('a rate limit', () => {
     expect(many('nobody', 100)).toBe(5);
   });
 
+  verifies('APR-6', 'who gives back what they never took of the shared points buys nobody another try', () => {
+    const { limiter, many, pass } = limit({ maxKeys: 1 });
+    limiter.take('alice');
+    pass(60_000);
+    // Makes room for itself: the point of alice is back, and she is not kept any more.
+    limiter.take('bob');
+    expect(Array.from({ length: 9 }, (_, n) => many(`made-up-${n}`, 1)).filter((count) => count === 1)).toHaveLength(5);
+    for (let count = 0; count < 100; count += 1) {
+      limiter.giveBack('alice');
+      limiter.giveBack('nobody');
+    }
+    expect(many('made-up-9', 1)).toBe(0);
+  });
+
+  verifies('APR-6', 'of the shared points each gives back what they took, and no more, and not when it is back', () => {
+    const { limiter, many, pass } = limit({ maxKeys: 1 });
+    many('alice', 5);
+    expect([many('carol', 2), many('dave', 9)]).toEqual([2, 3]);
+    for (let count = 0; count < 100; count += 1) limiter.giveBack('carol');
+    expect([many('erin', 9), many('dave', 9)]).toEqual([2, 0]);
+    // The points of dave and erin are back, as are those of alice, who still needs her place.
+    pass(60_000);
+    many('alice', 5);
+    expect(many('carol', 9)).toBe(5);
+    for (let count = 0; count < 100; count += 1) limiter.giveBack('dave');
+    expect(many('carol', 9)).toBe(0);
+  });
+
   test('names of built-in members are keys as any other', () => {
     const { many } = limit();
     for (const key of ['__proto__', 'constructor', '', 'toString']) expect(many(key, 9)).toBe(5);
