@@ -2,9 +2,13 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { openLedger, readKeyFile } from '@countersign/core';
+import { sqliteStore } from '@countersign/core/sqlite';
 import { problemsOf } from '../examples/demo/check.ts';
+import { createChildren } from '../examples/demo/children.ts';
 import { frameworkNames } from '../examples/demo/frameworks/framework.ts';
+import { createPlace } from '../examples/demo/place.ts';
 import type { CallRow, Summary } from '../examples/demo/report.ts';
 import { hasBao, withBao } from './support/bao.ts';
 import { part } from './support/parts.ts';
@@ -133,6 +137,26 @@ describe('the demo', () => {
     },
     { timeout },
   );
+
+  verifies('AUD-1', 'writes down what was only counted of a flood of guesses before it ends', async () => {
+    const place = createPlace();
+    onTestFinished(() => rmSync(place.folder, { recursive: true, force: true }));
+    const children = createChildren(place.moduleCache);
+    onTestFinished(() => children.endAll());
+    const { ready } = await children.serve('approvals', place.folder);
+    const headers = { authorization: 'Bearer guess' };
+    for (let guesses = 0; guesses < 15; guesses += 1) {
+      expect((await fetch(`${String(ready['url'])}/approvals`, { headers })).status).toBe(401);
+    }
+    await children.endAll();
+    const store = sqliteStore({ path: place.store });
+    const counts: number[] = [];
+    const ledger = openLedger({ store, key: readKeyFile(place.auditKey) });
+    for await (const { event, count = 1 } of ledger.query({ tenant: 'acme' }))
+      if (event === 'refused') counts.push(count);
+    await store.close();
+    expect(counts).toEqual([...Array.from({ length: 10 }, () => 1), 5]);
+  });
 
   verifies('APR-2', 'approves nothing where there is nobody to ask, and starts nothing', async () => {
     for (const args of [[], ['--framework', 'constructor', '--scripted'], ['--approve']]) {

@@ -34,5 +34,6 @@ await actAsPerson(server);
 process.stdout.write(`${await deployed}\n`);
 const verification = await countersign.ledger.verify('acme');
 server.close();
+await approvals.flush();
 await countersign.close();
 assertOutcome(verification);

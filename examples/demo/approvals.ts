@@ -68,3 +68,8 @@ async function look(): Promise<void> {
 }
 // A store that does not answer is asked again.
 setInterval(() => void look().catch(() => undefined), lookMs);
+
+// Of a flood of guesses most are only counted, and written within a minute: it may end before that.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void approvals.flush().finally(() => process.exit(0)));
+}

@@ -47,10 +47,11 @@ export interface Approvals extends ApprovalsService {
   /**
    * For front ends: a request was refused before anybody was authenticated. Never rejects, and a flood of such requests
    * does not flood the ledger: of each tenant, channel and reason the first 10 in a minute leave a record each, the others
-   * one record with their `count`. What an authenticated approver is refused, their session records by itself.
+   * one record with their `count`, by itself at the end of the minute; no process lives on for that. What an authenticated
+   * approver is refused, their session records by itself.
    */
   recordRefused(refused: RefusedRequest): Promise<void>;
-  /** Writes down what was only counted so far. Call it before the process ends. */
+  /** Writes down at once what was only counted so far. Call it before the process ends, or that is lost. Never rejects. */
   flush(): Promise<void>;
 }
 
