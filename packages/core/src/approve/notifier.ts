@@ -14,6 +14,7 @@ import type { Clock } from '../record/clock.ts';
 import type { Sealer } from '../record/sealing.ts';
 import { takeLock, type Lock } from '../store/lock.ts';
 import type { Store, StoredApproval, StoredEntry } from '../store/store.ts';
+import { tellListener } from '../tell-listener.ts';
 import { within } from '../within-time.ts';
 import { escalationLevel, isWithinHours, readableRule } from './approval-rule.ts';
 import type { ApprovalChannel } from './approve.ts';
@@ -29,12 +30,12 @@ export interface NotifierOptions {
   readonly timeoutMs?: number;
   /** Pause between looks when started, in milliseconds. Default 500. */
   readonly pollMs?: number;
-  /** Told when a channel failed. Default: nobody. */
+  /** Told when a channel failed; not waited for. Default: nobody. */
   readonly onFailure?: (failure: {
     readonly channel: string;
     readonly approval: string;
     readonly error: unknown;
-  }) => void;
+  }) => void | Promise<void>;
 }
 
 export interface Notifier {
@@ -231,20 +232,8 @@ async function tell(
     const failures = known.failures + 1;
     const partly = error instanceof PartlyTold ? referenceOf(error.reference) : {};
     await keep({ ...known, ...partly, failures, retryAt: now + backOff(failures, retries) });
-    report(options, { channel: channel.name, approval: id, error });
+    tellListener(options.onFailure, { channel: channel.name, approval: id, error });
     return 'failed';
-  }
-}
-
-/** Whoever is told and throws holds up nobody. */
-function report(
-  { onFailure }: NotifierOptions,
-  failure: Parameters<NonNullable<NotifierOptions['onFailure']>>[0],
-): void {
-  try {
-    onFailure?.(failure);
-  } catch {
-    // Telling of a failure that failed is not tried again.
   }
 }
 

@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { describe, expect, test } from 'vitest';
-import type { Approvals, OpenedRecord, RateLimit } from '../../src/index.ts';
+import type { Approvals, RateLimit } from '../../src/index.ts';
 import { networkOf } from '../../src/approve/http-limits.ts';
 import { createRateLimit } from '../../src/approve/rate-limit.ts';
 import { refusedRecords } from '../../../../test/support/refused-records.ts';
