@@ -193,6 +193,7 @@ describe('public names', () => {
         "readBody",
         "samePerson",
         "statusOfError",
+        "tellListener",
         "typedCode",
         "visible",
         "within",

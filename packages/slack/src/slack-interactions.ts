@@ -9,6 +9,7 @@ import {
   problemResponse,
   RequestRefused,
   statusOfError,
+  tellListener,
   type ReplayGuard,
 } from '@countersign/core/channel';
 import type { Acting } from './act.ts';
@@ -36,8 +37,11 @@ export interface SlackInteractionsOptions extends SlackAccess, Pick<Acting, 'app
   readonly name?: string;
   /** After this time Slack is answered, and the work goes on. Default 2 000 ms; Slack gives 3 000. */
   readonly acknowledgeMs?: number;
-  /** Told when a person could not be told what became of their decision. Default: nobody. */
-  readonly onFailure?: (error: unknown) => void;
+  /**
+   * Told when a person could not be told what became of their decision, and why something was answered with a status from
+   * 500 on; not waited for. Default: nobody.
+   */
+  readonly onFailure?: (error: unknown) => void | Promise<void>;
 }
 
 export interface SlackInteractions {
@@ -92,6 +96,7 @@ export function slackInteractions(options: SlackInteractionsOptions): SlackInter
         const status = statusOfError(error);
         // Nobody tried anything with a method.
         if (status < 500 && status !== 405) await taker.record(error);
+        if (status >= 500 && !(error instanceof RequestRefused)) tellListener(onFailure, error);
         return problemResponse(error);
       }
     },

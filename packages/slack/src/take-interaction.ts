@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Approvals } from '@countersign/core';
-import { problemResponse, RequestRefused, statusOfError, within } from '@countersign/core/channel';
+import { problemResponse, RequestRefused, statusOfError, tellListener, within } from '@countersign/core/channel';
 import { act, type Acting, type Done } from './act.ts';
 import { acknowledged, formProblem, wordsOf } from './answers.ts';
 import { inputs } from './forms.ts';
@@ -18,7 +18,7 @@ interface Taking {
   readonly acting: Acting;
   readonly approvals: Pick<Approvals, 'recordRefused'>;
   readonly name: string;
-  readonly onFailure: ((error: unknown) => void) | undefined;
+  readonly onFailure: ((error: unknown) => void | Promise<void>) | undefined;
   readonly open: OpenWork;
 }
 
@@ -53,7 +53,7 @@ export function createTaker({ acting, approvals, name, onFailure, open }: Taking
     const blocks = [{ type: 'section', text: plainText(text, 3_000) }];
     const message = { channel, user: interaction.person.user, text: 'About your decision', blocks };
     const sent = acting.api('chat.postEphemeral', { ...message, parse: 'none', link_names: false });
-    open.add(sent.catch((error: unknown) => onFailure?.(error)));
+    open.add(sent.catch((error: unknown) => tellListener(onFailure, error)));
   }
 
   /** Never rejects. */

@@ -12,22 +12,28 @@ import {
   readBody,
   RequestRefused,
   statusOfError,
+  tellListener,
   type ReplayGuard,
 } from '@countersign/core/channel';
-import { signerOf } from './secret.ts';
+import { isSignedBy, signersOf } from './secret.ts';
 
 export interface WebhookCallbackOptions {
   readonly approvals: Pick<Approvals, 'as' | 'recordRefused'>;
   /** Whose ledger keeps what was refused before it was known who decides. */
   readonly tenant: string;
-  /** `whsec_…`, not the one that the channel signs with. Whoever has it decides for everybody of the tenant that `approverFor` knows. */
-  readonly secret: string;
+  /**
+   * `whsec_…`, not the one that the channel signs with; several while they are rotated. Whoever has one decides for everybody
+   * of the tenant that `approverFor` knows.
+   */
+  readonly secret: string | readonly string[];
   /** Who decides when the service says that `person` does. `undefined` refuses. */
   readonly approverFor: (person: string) => Approver | undefined | Promise<Approver | undefined>;
   /** Default: in the memory of this process. */
   readonly replays?: ReplayGuard;
   /** What it is called in records. Default `webhook`. */
   readonly name?: string;
+  /** Told why something was answered with a status from 500 on, which nobody else is; not waited for. Default: nobody. */
+  readonly onFailure?: (error: unknown) => void | Promise<void>;
 }
 
 const maxBytes = 16_384;
@@ -40,7 +46,7 @@ const bodyTimeoutMs = 10_000;
  * @throws ConfigurationError when the secret is none
  */
 export function webhookCallback(options: WebhookCallbackOptions): (request: Request) => Promise<Response> {
-  const signer = signerOf(options.secret);
+  const signers = signersOf(options.secret);
   const { approvals, tenant, name: channel = 'webhook' } = options;
   const replays = boundedReplayGuard(options.replays ?? memoryReplayGuard());
 
@@ -54,9 +60,8 @@ export function webhookCallback(options: WebhookCallbackOptions): (request: Requ
     const raw = await readBody(request, maxBytes, bodyTimeoutMs);
     const body = raw.toString('utf8');
     const signed = { 'webhook-id': id, 'webhook-timestamp': header('timestamp') };
-    try {
-      signer.verify(raw, { ...signed, 'webhook-signature': header('signature') }, { jsonParse: false });
-    } catch {
+    const headers = { ...signed, 'webhook-signature': header('signature') };
+    if (!signers.some((signer) => isSignedBy(signer, raw, headers))) {
       throw new RequestRefused(401, 'the signature does not match', 'signature');
     }
     return { id, body };
@@ -83,6 +88,7 @@ export function webhookCallback(options: WebhookCallbackOptions): (request: Requ
       }
     } catch (error) {
       if (error instanceof RequestRefused) await approvals.recordRefused({ tenant, channel, reason: error.reason });
+      if (statusOfError(error) >= 500) tellListener(options.onFailure, error);
       return problemResponse(error);
     }
   };

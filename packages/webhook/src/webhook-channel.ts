@@ -7,7 +7,7 @@ import { ConfigurationError, type ApprovalChannel, type ApprovalNotice } from '@
 import { visible, within } from '@countersign/core/channel';
 import { checkedAddress, dangerouslyPostToLoopback, systemResolve, type Resolve } from './checked-address.ts';
 import { post } from './post.ts';
-import { signerOf } from './secret.ts';
+import { signersOf } from './secret.ts';
 
 export interface WebhookChannelOptions {
   /** https, without a user or password in it. */
@@ -33,9 +33,7 @@ export function webhookChannel(options: WebhookChannelOptions): ApprovalChannel 
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
     throw new ConfigurationError('the URL of a webhook is absolute and names no user');
   }
-  const secrets = [options.secret].flat();
-  if (secrets.length === 0) throw new ConfigurationError('a webhook needs a secret');
-  const signers = secrets.map(signerOf);
+  const signers = signersOf(options.secret);
   const { name = 'webhook', timeoutMs = 8_000, resolve = systemResolve } = options;
   const allowLoopback = options[dangerouslyPostToLoopback] === true;
 

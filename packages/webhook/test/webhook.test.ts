@@ -11,6 +11,7 @@ import { approvalSetting } from '../../../test/support/approval-setting.ts';
 import { dangerouslyPostToLoopback, webhookCallback, webhookChannel } from '../src/index.ts';
 
 const secret = `whsec_${randomBytes(32).toString('base64')}`;
+const otherSecret = `whsec_${randomBytes(32).toString('base64')}`;
 
 /** Computed here from the specification, not with the library that the package signs with. */
 function signature(id: string, timestamp: string, body: string, key = secret): string {
@@ -254,7 +255,6 @@ describe('a decision that comes back', () => {
   verifies(['APR-6', 'AUD-1'], 'forged, stale, early, oversized or malformed payloads decide nothing', async () => {
     const s = await setting();
     const good = decision(s);
-    const otherKey = `whsec_${randomBytes(32).toString('base64')}`;
     const stripped = signed(good);
     stripped.headers.delete('webhook-signature');
     const tampered = new Request('https://app.example/', {
@@ -262,7 +262,7 @@ describe('a decision that comes back', () => {
       body: JSON.stringify({ type: 'approval.decision', data: decision(s, 'alice') }),
     });
     const attacks: [number, Request, code: string][] = [
-      [401, signed(good, { key: otherKey }), 'signature'],
+      [401, signed(good, { key: otherSecret }), 'signature'],
       [401, stripped, 'signature'],
       [401, tampered, 'signature'],
       [401, signed(good, { id: 'a.b' }), 'malformed'],
@@ -428,9 +428,26 @@ describe('a decision that comes back', () => {
   verifies(['APR-2', 'REL-3'], 'a directory that hangs decides nothing, and holds no request for ever', async () => {
     const s = await setting();
     const approverFor = () => new Promise<undefined>(() => undefined);
-    const handle = webhookCallback({ approvals: s.approvals, tenant: 'acme', secret, approverFor });
+    const told: unknown[] = [];
+    const onFailure = (error: unknown): void => void told.push(error);
+    const handle = webhookCallback({ approvals: s.approvals, tenant: 'acme', secret, approverFor, onFailure });
     expect((await handle(signed(decision(s)))).status).toBe(500);
     expect(await s.state(s.id)).toBe('pending');
+    expect(String(told)).toContain('did not answer');
+    expect((await handle(signed(decision(s), { key: otherSecret }))).status).toBe(401);
+    expect(told).toHaveLength(1);
+  });
+
+  verifies('APR-3', 'each of several secrets is accepted while they are rotated, and no other one', async () => {
+    const s = await setting();
+    const approverFor = (person: string) => ({ tenant: 'acme', id: person });
+    const rotated = { approvals: s.approvals, tenant: 'acme', approverFor };
+    const handle = webhookCallback({ ...rotated, secret: [otherSecret, secret] });
+    const stranger = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    expect((await handle(signed(decision(s), { key: stranger }))).status).toBe(401);
+    expect(await s.state(s.id)).toBe('pending');
+    expect((await handle(signed(decision(s), { key: secret }))).status).toBe(200);
+    expect(() => webhookCallback({ ...rotated, secret: [] })).toThrow('secret');
   });
 });
 

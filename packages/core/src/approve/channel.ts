@@ -4,6 +4,7 @@
  */
 export { askDirectory } from './ask-directory.ts';
 export { boundedReplayGuard, isFresh, memoryReplayGuard, readBody, RequestRefused } from './signed-request.ts';
+export { tellListener } from '../tell-listener.ts';
 export type { ReplayGuard } from './signed-request.ts';
 export { PartlyTold } from './partly-told.ts';
 export { consoleAddress } from './console-address.ts';

@@ -24,6 +24,7 @@ import { documentPath, openApiDocument } from './http-openapi.ts';
 import type { Route } from './http-routes.ts';
 import { problemOf } from './problem.ts';
 import { RequestRefused } from './signed-request.ts';
+import { tellListener } from '../tell-listener.ts';
 
 export interface ApprovalsHttpOptions {
   /** Whose ledger keeps what was refused before anybody was authenticated. */
@@ -40,6 +41,8 @@ export interface ApprovalsHttpOptions {
   readonly limits?: Partial<HttpLimits>;
   /** For one whole body. Default 10,000 ms. */
   readonly bodyTimeoutMs?: number;
+  /** Told why something was answered with a status from 500 on, which nobody else is; not waited for. Default: nobody. */
+  readonly onFailure?: (error: unknown) => void | Promise<void>;
 }
 
 type Service = Pick<Approvals, 'authenticate' | 'recordRefused'>;
@@ -51,6 +54,7 @@ interface Parts {
   readonly trustedProxies: number;
   readonly input: InputReader;
   readonly document: string;
+  readonly onFailure: ApprovalsHttpOptions['onFailure'];
 }
 
 /** Of one request: what its answer needs, whether it succeeds or not. */
@@ -73,6 +77,7 @@ export function approvalsHttp(service: Service, options: ApprovalsHttpOptions): 
     trustedProxies: requireProxies(options.trustedProxies ?? 0),
     input: createInputReader(options.bodyTimeoutMs ?? 10_000),
     document: JSON.stringify(openApiDocument()),
+    onFailure: options.onFailure,
   };
   const lines = new WeakMap<object, Line>();
   return (request, response) => {
@@ -209,6 +214,7 @@ async function refuse(parts: Parts, exchange: Exchange, error: unknown): Promise
   if (response.headersSent) return void response.destroy();
   if (error instanceof TooManyRequests) setHeaders(response, error.headers);
   const problem = problemOf(error);
+  if (problem.status >= 500) tellListener(parts.onFailure, error);
   if (problem.status === 401) {
     const invalid = exchange.request.headers.authorization === undefined ? '' : ' error="invalid_token"';
     response.setHeader('www-authenticate', `Bearer${invalid}`);

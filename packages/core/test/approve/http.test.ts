@@ -230,6 +230,24 @@ describe('a token that is withdrawn while a body is on its way', () => {
   }
 });
 
+verifies('REL-3', 'who runs the service is told why something failed, and whoever asked is not', async () => {
+  const { f } = await filed();
+  const cause = new Error('approvers.json can be read by others');
+  const told: unknown[] = [];
+  const onFailure = (error: unknown): never => {
+    told.push(error);
+    throw new Error('the log is full');
+  };
+  const authenticate = (): Promise<never> => Promise.reject(cause);
+  const { ask } = await serve({ ...f.approvals, authenticate }, { onFailure });
+  const answer = await ask('/approvals');
+  expect([answer.status, await answer.text()]).toEqual([500, expect.not.stringContaining('approvers.json')]);
+  expect(told).toMatchObject([{ cause }]);
+  const { ask: askOther } = await serve(f.approvals, { onFailure });
+  expect((await askOther('/approvals/none')).status).toBe(404);
+  expect(told).toHaveLength(1);
+});
+
 describe('methods', () => {
   verifies('APR-6', 'HEAD is a GET without a body, OPTIONS names what there is, and neither decides', async () => {
     const { f, id } = await filed();
