@@ -5,10 +5,18 @@
  * fifteen hundred to one and one and a half to another, so it is neither.
  * @module
  */
+import { findAll, once, patternOf, type Pattern } from './find-text.ts';
 
 /** Compares against one source. What it costs is taken from `work`; when nothing is left, nothing is found. */
 export interface Matcher {
-  holds(value: unknown): boolean;
+  holds(wanted: Wanted): boolean;
+}
+
+/** A value, made ready once for all the sources that it is looked for in. */
+export interface Wanted {
+  readonly value: unknown;
+  /** Absent where no text can hold it. */
+  readonly pattern?: Pattern;
 }
 
 const minCharacters = 3;
@@ -17,107 +25,46 @@ const maxNumberLength = 40;
 const maxNesting = 4;
 const maxDepth = 64;
 
+export function wantedOf(value: unknown, work: { left: number }): Wanted {
+  if (typeof value !== 'string' || value.length > maxValueLength || work.left <= 0) return { value };
+  work.left -= value.length;
+  const text = value.normalize('NFC');
+  return isTelling(text) ? { value, pattern: patternOf(text) } : { value };
+}
+
 export function createMatcher(
   source: { readonly form: 'text' | 'json'; readonly text: string },
   work: { left: number },
 ): Matcher {
-  let content: Content | undefined;
-  let numbers: ReadonlySet<string> | undefined;
-  const read = (): Content => {
-    if (content !== undefined) return content;
+  const content = once((): Content => {
     work.left -= source.text.length;
-    const { texts, numbers: literal } =
-      source.form === 'text' ? { texts: [source.text], numbers: [] } : contentOf(source.text);
-    content = { texts: texts.map((text) => text.normalize('NFC')), numbers: literal };
-    return content;
-  };
-  const readNumbers = (): ReadonlySet<string> => {
-    if (numbers !== undefined) return numbers;
-    const { texts, numbers: literal } = read();
-    work.left -= source.text.length;
-    numbers = new Set([...literal, ...texts.flatMap((text) => numbersIn(text))]);
-    return numbers;
-  };
-  const readTexts = (wanted: string): boolean => {
-    const failures = failuresOf(wanted);
-    return read().texts.some((text) => {
-      if (work.left <= 0 || text.length < wanted.length) return false;
-      work.left -= text.length;
-      return holdsWhole(text, wanted, failures);
-    });
-  };
-  return {
-    holds(value) {
-      if (work.left <= 0) return false;
-      if (typeof value === 'number') return readNumbers().has(String(value));
-      if (typeof value !== 'string' || value.length > maxValueLength) return false;
-      const wanted = value.normalize('NFC');
-      return isTelling(wanted) && (readTexts(wanted) || read().numbers.includes(wanted));
-    },
-  };
-}
-
-/** Says what a call was given: where a tool's answer may be a repetition, in whatever form it repeats. */
-export interface Repetition {
-  repeats(value: unknown): boolean;
-}
-
-/**
- * Where a reading is in doubt the answer is yes: `iban=DE89` repeats `DE 89`, as `1,500` does both 1500 and 1.5. Names of
- * members count too, since whoever makes a call chooses them.
- */
-export function createRepetition(json: string, work: { left: number }): Repetition {
-  let texts: readonly string[] | undefined;
-  let skeletons: readonly string[] = [];
-  let numbers: ReadonlySet<number> | undefined;
-  const read = (): readonly string[] => {
-    if (texts !== undefined) return texts;
-    work.left -= json.length;
-    const content = contentOf(json, true);
-    texts = [...content.texts, ...content.numbers];
-    skeletons = texts.map(skeletonOf);
-    return texts;
-  };
-  return {
-    repeats(value) {
-      const given = read();
-      if (typeof value === 'number') {
-        numbers ??= new Set(given.flatMap(anyNumbersIn));
-        return numbers.has(Math.abs(value));
-      }
-      const wanted = skeletonOf(String(value));
-      const failures = failuresOf(wanted);
-      return skeletons.some((text) => {
-        work.left -= text.length;
-        return holdsAt(text, wanted, failures, () => true);
-      });
-    },
-  };
-}
-
-/** Letters and digits alone. */
-function skeletonOf(text: string): string {
-  return text
-    .normalize('NFKC')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]+/gu, '');
-}
-
-/** By every reading. Exponents are read as the numbers that stand in them, and in whole. */
-function anyNumbersIn(text: string): readonly number[] {
-  const grouped = text.match(/\d+(?:[.,'’\s]\d+)*/gu) ?? [];
-  const read = grouped.flatMap((word) => {
-    const parts = word.split(/[.,'’\s]/u);
-    return [...parts, parts.join(''), `${parts.slice(0, -1).join('')}.${parts.at(-1)}`].map(Number);
+    const read = source.form === 'text' ? { texts: [source.text], numbers: new Set<string>() } : contentOf(source.text);
+    return { ...read, texts: read.texts.map((text) => text.normalize('NFC')) };
   });
-  return [...read, Math.abs(Number(text))];
+  const numbers = once((): ReadonlySet<string> => {
+    work.left -= source.text.length;
+    return new Set([...content().numbers, ...content().texts.flatMap((text) => numbersIn(text))]);
+  });
+  const inTexts = (pattern: Pattern): boolean =>
+    content().texts.some((text) => {
+      if (work.left <= 0 || text.length < pattern.text.length) return false;
+      work.left -= text.length;
+      return holdsWhole(text, pattern, work);
+    });
+  return {
+    holds({ value, pattern }) {
+      if (work.left <= 0) return false;
+      if (typeof value === 'number') return numbers().has(String(value));
+      return pattern !== undefined && (inTexts(pattern) || content().numbers.has(pattern.text));
+    },
+  };
 }
 
 /** What of a source can be a value. */
 interface Content {
   readonly texts: readonly string[];
   /** Of a JSON document: as JavaScript writes them. */
-  readonly numbers: readonly string[];
+  readonly numbers: ReadonlySet<string>;
 }
 
 /** Too short a text is found everywhere by chance. */
@@ -131,18 +78,17 @@ function isTelling(value: string): boolean {
 }
 
 /** Every text and every number among the values of a JSON document, also of documents that are its texts. */
-function contentOf(json: string, names = false): Content {
+function contentOf(json: string): Content {
   const texts: string[] = [];
-  const numbers: string[] = [];
+  const numbers = new Set<string>();
   const visit = (value: unknown, depth: number, nesting: number): void => {
     if (depth > maxDepth) return;
-    if (typeof value === 'number') numbers.push(String(value));
+    if (typeof value === 'number') numbers.add(String(value));
     if (typeof value === 'string') {
       texts.push(value);
       if (nesting < maxNesting && /^\s*[[{]/.test(value)) visit(parsed(value), depth + 1, nesting + 1);
     }
     if (typeof value === 'object' && value !== null) {
-      if (names && !Array.isArray(value)) for (const name of Object.keys(value)) texts.push(name);
       for (const member of Object.values(value)) visit(member, depth + 1, nesting);
     }
   };
@@ -158,39 +104,14 @@ function parsed(json: string): unknown {
   }
 }
 
-/** Knuth–Morris–Pratt (1977): how far a failed comparison need not go back. */
-function failuresOf(wanted: string): Int32Array {
-  const failures = new Int32Array(wanted.length);
-  for (let index = 1, length = 0; index < wanted.length; index += 1) {
-    while (length > 0 && wanted.charCodeAt(index) !== wanted.charCodeAt(length)) length = failures[length - 1] ?? 0;
-    if (wanted.charCodeAt(index) === wanted.charCodeAt(length)) length += 1;
-    failures[index] = length;
-  }
-  return failures;
-}
+/** What looking at the edges of a word costs, in units of comparison. */
+const edgeWork = 16;
 
-function holdsWhole(text: string, wanted: string, failures: Int32Array): boolean {
-  return holdsAt(text, wanted, failures, (begin, end) => endsHere(text, end, 1) && endsHere(text, begin - 1, -1));
-}
-
-function holdsAt(
-  text: string,
-  wanted: string,
-  failures: Int32Array,
-  counts: (begin: number, end: number) => boolean,
-): boolean {
-  const first = wanted.charAt(0);
-  for (let index = text.indexOf(first), length = 0; index !== -1 && index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    while (length > 0 && code !== wanted.charCodeAt(length)) length = failures[length - 1] ?? 0;
-    if (code === wanted.charCodeAt(length)) length += 1;
-    else index = text.indexOf(first, index + 1) - 1;
-    if (index < 0) return false;
-    if (length < wanted.length) continue;
-    if (counts(index + 1 - length, index + 1)) return true;
-    length = failures[length - 1] ?? 0;
-  }
-  return false;
+function holdsWhole(text: string, pattern: Pattern, work: { left: number }): boolean {
+  return findAll(text, pattern, (begin, end) => {
+    work.left -= edgeWork;
+    return work.left > 0 && endsHere(text, end, 1) && endsHere(text, begin - 1, -1);
+  });
 }
 
 /** Invisible characters count: what they stand between is one word to whoever reads it. */

@@ -6,8 +6,9 @@
  * trusted.
  * @module
  */
-import { createMatcher, createRepetition, type Repetition } from './literal-match.ts';
+import { createMatcher, wantedOf, type Wanted } from './literal-match.ts';
 import { pointer } from './plain-document.ts';
+import { createRepetitions, type Repetitions } from './repetition.ts';
 
 /** `approver`: somebody who decides on the call wrote it. Nothing that was observed: `model`. */
 export type OriginKind = 'user' | 'system' | 'tool' | 'approver' | 'model';
@@ -55,21 +56,22 @@ type Rank = (typeof ranks)[number];
  * An origin for each of the first values of `args`. A value in several sources has that of the first rank.
  * @param args plain data
  * @param sources newest last
+ * @param work units of comparison that are left for it
  */
 export function traceValues(
   args: unknown,
   sources: readonly ObservedSource[],
   limits: TraceLimits = traceLimits,
+  work: { left: number } = { left: limits.maxWork },
 ): readonly ValueOrigin[] {
-  const leaves = leavesOf(args, limits.maxValues);
+  const leaves = leavesOf(args, limits.maxValues).map((leaf) => ({ ...leaf, wanted: wantedOf(leaf.value, work) }));
   const found = new Map<Leaf, ObservedSource>();
-  const work = { left: limits.maxWork };
-  const asked = repetitionsOf(sources, work);
+  const calls = callsOf(sources, work);
   for (const rank of ranks) {
     for (const source of fitting(sources, rank, limits.maxText)) {
       const open = leaves.filter((leaf) => !found.has(leaf));
       if (open.length === 0 || work.left <= 0) break;
-      for (const leaf of matching(open, source, asked, work)) found.set(leaf, source);
+      for (const leaf of matching(open, source, calls, work)) found.set(leaf, source);
     }
   }
   return leaves.map((leaf) => originOf(leaf, found.get(leaf)));
@@ -110,33 +112,35 @@ function rankOf({ origin, trusted }: ObservedSource): Rank {
   return trusted ? 'trusted tool' : 'untrusted tool';
 }
 
-function matching(
-  leaves: readonly Leaf[],
+function matching<Sought extends Leaf & { readonly wanted: Wanted }>(
+  leaves: readonly Sought[],
   source: ObservedSource,
-  asked: readonly Asked[],
+  { places, given }: Calls,
   work: { left: number },
-): readonly Leaf[] {
+): readonly Sought[] {
   const matcher = createMatcher(source, work);
-  const place = asked.findIndex((each) => each.source === source);
-  const until = asked.slice(0, place + 1);
-  return leaves.filter(({ value }) => {
-    if (!matcher.holds(value)) return false;
-    if (source.origin !== 'tool') return true;
-    // Where it cannot be found out any more, it counts as a repetition.
-    return !until.some(({ given }) => work.left <= 0 || given.repeats(value)) && work.left > 0;
-  });
+  const place = places.get(source);
+  return leaves.filter(
+    ({ wanted }) => matcher.holds(wanted) && (place === undefined || !given.among(wanted.value, place + 1)),
+  );
 }
 
-interface Asked {
-  readonly source: ObservedSource;
-  readonly given: Repetition;
+/** What calls were given, and how many of them had begun when a result came. */
+interface Calls {
+  readonly given: Repetitions;
+  readonly places: ReadonlyMap<ObservedSource, number>;
 }
 
 /** What was stored by one call may be read by a later one: so a result repeats what any call up to its own was given. */
-function repetitionsOf(sources: readonly ObservedSource[], work: { left: number }): readonly Asked[] {
-  return sources.flatMap((source) =>
-    source.origin === 'tool' ? [{ source, given: createRepetition(source.given, work) }] : [],
-  );
+function callsOf(sources: readonly ObservedSource[], work: { left: number }): Calls {
+  const tools = sources.flatMap((source) => (source.origin === 'tool' ? [source] : []));
+  return {
+    given: createRepetitions(
+      tools.map(({ given }) => given),
+      work,
+    ),
+    places: new Map(tools.map((source, place) => [source, place] as const)),
+  };
 }
 
 function originOf({ pointer: place }: Leaf, source: ObservedSource | undefined): ValueOrigin {

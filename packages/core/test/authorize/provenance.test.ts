@@ -130,10 +130,10 @@ describe('laundering', () => {
   verifies('CAP-12', 'a value that the model stored by one call is not trusted because another reads it back', () => {
     const iban = 'DE89370400440532013000';
     const write = result({ saved: true }, false, { note: `pay to ${iban}` });
-    const read = result({ note: iban }, true, { id: 'note-1' });
-    expect(originOf(iban, write, read)).toBe('model');
-    expect(originOf(iban, read, write)).toBe('tool');
-    expect(originOf(iban, read, write, read)).toBe('tool');
+    const read = (): ObservedSource => result({ note: iban }, true, { id: 'note-1' });
+    expect(originOf(iban, write, read())).toBe('model');
+    expect(originOf(iban, read(), write)).toBe('tool');
+    expect(originOf(iban, read(), write, read())).toBe('tool');
   });
 
   verifies('CAP-12', 'a value that is spread over two parts of a result is in none of them', () => {
