@@ -4,7 +4,8 @@
  * @module
  */
 import { traceCall } from '../authorize/trace-call.ts';
-import { leavesOf, traceLimits, type OriginKind, type ValueOrigin } from '../authorize/provenance.ts';
+import { originsOfEdited } from '../authorize/edited-values.ts';
+import type { OriginKind, ValueOrigin } from '../authorize/provenance.ts';
 import { prepareArguments, restoreArguments } from '../execute/arguments.ts';
 import { digestApproval } from '../execute/digest.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
@@ -72,16 +73,8 @@ export function editedOrigins(
   key: SubjectKey,
   edited: unknown,
 ): readonly ValueOrigin[] | undefined {
-  const before = openProvenance(approval, key);
   const sent = prepareArguments(restoreArguments(key.open(approval.sealedArguments, argumentsContext(approval.id))));
-  const valuesBefore = new Map(
-    leavesOf(sent.view, traceLimits.maxValues).map(({ pointer, value }) => [pointer, value]),
-  );
-  return leavesOf(edited, traceLimits.maxValues).flatMap(({ pointer, value }): ValueOrigin[] => {
-    const kept = valuesBefore.has(pointer) && valuesBefore.get(pointer) === value;
-    if (!kept) return [{ pointer, origin: 'approver', trusted: true }];
-    return before?.filter((origin) => origin.pointer === pointer) ?? [];
-  });
+  return originsOfEdited(sent.view, openProvenance(approval, key), edited);
 }
 
 /** What is known of this very call since it was filed. For a process that did not see what the first one saw. */

@@ -68,7 +68,7 @@ interface Content {
 }
 
 /** Too short a text is found everywhere by chance. */
-function isTelling(value: string): boolean {
+export function isTelling(value: string): boolean {
   let letters = 0;
   for (const character of value) {
     if (/[\p{L}\p{N}]/u.test(character)) letters += 1;

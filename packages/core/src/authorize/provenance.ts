@@ -83,10 +83,10 @@ export interface Leaf {
 }
 
 /** The first `limit` values in the order of the arguments. Those too deep for a short pointer are left out. */
-export function leavesOf(args: unknown, limit: number): readonly Leaf[] {
+export function leavesOf(args: unknown, limit: number, longest: number = maxPointer): readonly Leaf[] {
   const leaves: Leaf[] = [];
   const visit = (value: unknown, place: string): void => {
-    if (leaves.length >= limit || place.length > maxPointer) return;
+    if (leaves.length >= limit || place.length > longest) return;
     if (typeof value !== 'object' || value === null) return void leaves.push({ pointer: place, value });
     for (const [name, member] of Object.entries(value)) {
       if (leaves.length >= limit) return;

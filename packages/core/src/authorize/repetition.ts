@@ -20,7 +20,7 @@ export interface Repetitions {
  * @param work what is compared is taken from it; when nothing is left, everything is a repetition
  */
 export function createRepetitions(givens: readonly string[], work: { left: number }): Repetitions {
-  const calls = givens.map((json) => (json === '' ? undefined : createGiven(json, work)));
+  const calls = givens.map((json) => (json === '' ? undefined : createGiven(json, anyNumbersIn, work)));
   /** Each value is compared with each call once, whatever number of results it is in. */
   const looks = new Map<unknown, { readonly sought: Sought; next: number; found: boolean }>();
   return {
@@ -37,12 +37,12 @@ export function createRepetitions(givens: readonly string[], work: { left: numbe
 }
 
 interface Sought {
-  /** `undefined`: a number, which is compared as one. */
+  /** `undefined`: compared as a number alone. */
   readonly pattern: Pattern | undefined;
   readonly numbers: readonly number[];
 }
 
-function soughtOf(value: unknown, work: { left: number }): Sought {
+export function soughtOf(value: unknown, work: { left: number }): Sought {
   if (typeof value === 'number') return { pattern: undefined, numbers: [Math.abs(value)] };
   const text = String(value);
   const pattern = patternOf(skeletonOf(text));
@@ -54,9 +54,10 @@ interface Given {
   holds(sought: Sought): boolean;
 }
 
-function createGiven(json: string, work: { left: number }): Given {
-  const levels = once(() => levelsOf(json, work));
-  const numbers = once(() => numbersOf(levels(), work));
+/** @param read the numbers of a text that count */
+export function createGiven(given: string, read: ReadNumbers, work: { left: number }): Given {
+  const levels = once(() => levelsOf(given, work));
+  const numbers = once(() => numbersOf(levels() ?? [], read, work));
   return {
     holds({ pattern, numbers: wanted }) {
       const texts = levels();
@@ -74,10 +75,16 @@ function createGiven(json: string, work: { left: number }): Given {
   };
 }
 
+type ReadNumbers = (text: string, work: { left: number }) => Iterable<number>;
+
 /** `undefined`: more of them than can be read. */
-function numbersOf(levels: readonly Level[] | undefined, work: { left: number }): ReadonlySet<number> | undefined {
+function numbersOf(
+  levels: readonly Level[],
+  read: ReadNumbers,
+  work: { left: number },
+): ReadonlySet<number> | undefined {
   const numbers = new Set<number>();
-  for (const { text } of levels ?? []) for (const number of anyNumbersIn(text, work)) numbers.add(number);
+  for (const { text } of levels) for (const number of read(text, work)) numbers.add(number);
   return work.left > 0 ? numbers : undefined;
 }
 
@@ -91,9 +98,9 @@ const maxLevels = 16;
 const skeletonWork = 4;
 
 /** The text, and what it says when its escapes are resolved once, twice, and so on. `undefined`: more often than anybody reads. */
-function levelsOf(json: string, work: { left: number }): readonly Level[] | undefined {
+function levelsOf(given: string, work: { left: number }): readonly Level[] | undefined {
   const levels: Level[] = [];
-  for (let text = json; levels.length < maxLevels && work.left > 0;) {
+  for (let text = given; levels.length < maxLevels && work.left > 0;) {
     const skeleton = skeletonOf(text);
     work.left -= skeletonWork * Math.max(text.length, skeleton.length);
     levels.push({ text, skeleton });

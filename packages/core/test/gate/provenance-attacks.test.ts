@@ -13,6 +13,13 @@ const policy = definePolicy({
     ...document.tools,
     crm: { capability, risk: 'low', trusted: true },
     save: { capability, risk: 'low' },
+    wires: {
+      ...{ capability, risk: 'high', approval: { edit: true } },
+    },
+    repay: {
+      ...{ capability: 'tickets:note:create', risk: 'medium', approval: { edit: true } },
+      provenance: [{ at: '/payees/*', require: 'user' }],
+    },
     settle: { capability, risk: 'low', provenance: [trusted('/payee'), trusted('/amount')] },
   },
 } satisfies PolicyDocument);
@@ -54,4 +61,78 @@ verifies('CAP-12', 'a call with ordinary texts and documents leaves the word of 
   await gate.execute(callTo('save', given), () => 'saved');
   const paid = await paidAfter(gate, { iban: thief, total: 1500 }, { payee: thief, amount: 1500 });
   expect(paid).toMatchObject({ status: 'completed' });
+});
+
+const friend = 'DE89370400440532013000';
+
+/** What an approver is shown of a call once they made it `edited`. The user named the friend. */
+async function originsAfter(sent: object, edited: object): Promise<Record<string, string>> {
+  const f = setUp();
+  const filed = await gateOf(f, { user: [`Pay 1500 euros to ${friend}`] }).execute(callTo('wires', sent), () => 'paid');
+  if (filed.status !== 'pending') throw new Error(filed.status);
+  const { digest } = await f.approvals.show(f.carol, filed.approval);
+  const after = await f.approvals.edit(f.carol, { id: filed.approval, digest, arguments: JSON.stringify(edited) });
+  return Object.fromEntries((after.provenance ?? []).map(({ pointer, origin }) => [pointer, origin]));
+}
+
+verifies(['CAP-12', 'APR-7'], 'what an approver did not write is not theirs when it moves', async () => {
+  const moved = await originsAfter({ payees: [friend, 'nonsense', thief] }, { payees: [friend, thief] });
+  expect(moved).toEqual({ '/payees/0': 'user', '/payees/1': 'model' });
+  const renamed = await originsAfter({ payees: [thief], flag: true }, { to: thief, urgent: true });
+  expect(renamed).toEqual({ '/to': 'model', '/urgent': 'model' });
+  const swapped = await originsAfter({ payees: [friend, thief] }, { payees: [thief, friend] });
+  expect(swapped).toEqual({ '/payees/0': 'model', '/payees/1': 'user' });
+});
+
+verifies(['CAP-12', 'APR-7'], 'nor when it stood behind the values that are traced, or too deep', async () => {
+  const many = Object.fromEntries(Array.from({ length: 199 }, (_, index) => [`m${index}`, `filler ${index}`]));
+  const sent = { a: 'x', ...many, payees: [thief], z: 'last words' };
+  const shown = await originsAfter(sent, { payees: [thief], z: 'last words', note: 'as agreed' });
+  expect(shown).toEqual({ '/payees/0': 'model', '/z': 'model', '/note': 'approver' });
+  const deep = await originsAfter({ ['x'.repeat(200)]: thief }, { payees: [thief] });
+  expect(deep).toEqual({ '/payees/0': 'model' });
+});
+
+verifies(['CAP-12', 'APR-7'], 'nor when it only looks another way, or was longer', async () => {
+  const sent = {
+    amount: 2700,
+    total: '3,900.00',
+    note: `to ${thief}, at once`,
+    body: JSON.stringify({ a: 'Mallory "M"' }),
+  };
+  const shown = await originsAfter(sent, {
+    ...{ amount: '2700', total: 3900, note: thief, other: 'gb33 bukb 2020 1555 5555 55', body: 'Mallory "M"' },
+    ...{ by: 'Ada Lovelace', count: 27, year: 2026 },
+  });
+  expect(shown).toEqual({
+    ...{ '/amount': 'model', '/total': 'model', '/note': 'model', '/other': 'model', '/body': 'model' },
+    ...{ '/by': 'approver', '/count': 'approver', '/year': 'approver' },
+  });
+});
+
+verifies(['CAP-12', 'APR-7'], 'nor when the user wrote a part of the text that it was a part of', async () => {
+  const shown = await originsAfter({ payees: [friend], note: `${friend} or Mallory` }, { payees: ['x'], note: friend });
+  expect(shown).toEqual({ '/payees/0': 'approver', '/note': 'model' });
+});
+
+verifies(['CAP-12', 'APR-7'], 'a value that an approver moves cannot be required to be the user’s', async () => {
+  const f = fixture({ policy });
+  const gate = gateOf(f, { user: [`Pay ${friend}`] });
+  const filed = await gate.execute(callTo('repay', { payees: [friend], memo: [thief] }), () => 'paid');
+  if (filed.status !== 'pending') throw new Error(filed.status);
+  const { digest } = await f.approvals.show(f.carol, filed.approval);
+  const edit = (args: object) =>
+    f.approvals.edit(f.carol, { id: filed.approval, digest, arguments: JSON.stringify(args) });
+  await expect(edit({ payees: [thief] })).rejects.toMatchObject({ code: 'ERR_APPROVAL_CONFLICT' });
+  await expect(edit({ payees: ['FR7630006000011234567890189'] })).resolves.toMatchObject({ state: 'pending' });
+});
+
+verifies(['CAP-12', 'APR-7'], 'nor when there is more in the call than can be compared', async () => {
+  const note = 'words of the model '.repeat(50_000);
+  const edited = {
+    ...Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`m${n}`, `by ${n} Ada`])),
+    payee: thief,
+  };
+  const shown = await originsAfter({ note, all: [thief] }, { ...edited, rest: note.slice(0, 900) });
+  expect(shown).toMatchObject({ '/m0': 'approver', '/payee': 'model', '/rest': 'model' });
 });
