@@ -4,6 +4,7 @@
  */
 import type { ApprovalMode, Decision, ReasonCode } from '../call.ts';
 import { digestApproval } from '../execute/digest.ts';
+import { noteBegun } from '../execute/note-result.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
 import { pendingMessage } from '../messages.ts';
 import { decisionEvent } from '../record/call-events.ts';
@@ -59,6 +60,8 @@ export async function fileApproval(
   const span = runtime.telemetry.approval(traced(context, call));
   const answer = runtime.store.observe(input);
   const result = await inTime(answer, runtime.storeTimeoutMs).catch((error: unknown) => {
+    // It may have been filed nevertheless.
+    noteBegun(context, call);
     span.fail(error);
     void cancelLate(context, answer);
     throw error;
@@ -70,6 +73,8 @@ export async function fileApproval(
     throw denied(result.code, { callKey: call.facts.key, capability: decision.capability });
   if (result.approval === undefined)
     throw denied('approval_required', { callKey: call.facts.key, detail: 'the store opened no approval' });
+  // Whatever process will run it, this one may see no more of it.
+  noteBegun(context, call);
   return lapse(context, result.approval);
 }
 

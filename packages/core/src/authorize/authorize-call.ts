@@ -3,6 +3,7 @@
  * @module
  */
 import { maxRisk, type Decision } from '../call.ts';
+import { noteBegun } from '../execute/note-result.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
 import { traced, type GateContext } from '../gate-context.ts';
 import { own } from '../record/attributes.ts';
@@ -85,7 +86,11 @@ export async function noteSeen(
   decision: Decision,
   pauses: boolean,
 ): Promise<void> {
-  if (pauses) return recordSeen(context, call, decision);
+  if (pauses) {
+    // Another process may resume it.
+    noteBegun(context, call);
+    return recordSeen(context, call, decision);
+  }
   context.runtime.unrun.add(call.facts.key, () => recordSeen(context, call, decision));
 }
 

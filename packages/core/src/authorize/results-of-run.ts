@@ -45,6 +45,8 @@ export function createRunRecorder(limits: RunLimits, complete: boolean): RunReco
   let events: (ObservedResult & { readonly at: number })[] = [];
   const calls = { complete, count: 0, length: 0 };
   const results = { count: 0, length: 0 };
+  /** What is given again is known already: it was given when the first of these calls was. */
+  const givens = new Set<string>();
 
   const forgetOldestResult = (): void => {
     const [oldest] = events.splice(
@@ -58,14 +60,16 @@ export function createRunRecorder(limits: RunLimits, complete: boolean): RunReco
   return {
     length: () => calls.length + results.length,
     began(tool, given) {
-      if (!calls.complete) return;
+      if (!calls.complete || givens.has(given)) return;
       calls.count += 1;
       calls.length += given.length;
       if (calls.count <= limits.maxCalls && calls.length <= limits.maxGivenLength) {
         events.push({ tool, text: '', given, at: 0 });
+        givens.add(given);
         return;
       }
       events = events.filter(({ text }) => text !== '');
+      givens.clear();
       Object.assign(calls, { complete: false, count: 0, length: 0 });
     },
     ended(tool, text, now) {

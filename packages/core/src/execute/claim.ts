@@ -84,6 +84,8 @@ async function answerOf(answer: Promise<ClaimResult>, attempt: Omit<Claimed, 'wa
   try {
     return await inTime(answer, runtime.storeTimeoutMs);
   } catch (error) {
+    // Whether it ran elsewhere is not known.
+    noteBegun(attempt.context, attempt.call);
     const unasked = attempt.plans.map(({ id }) => id);
     void answer
       .then(({ status }) => (status === 'claimed' ? giveBack(attempt, 'released', unasked, []) : undefined))
@@ -100,21 +102,24 @@ async function notClaimed(
 ): Promise<'needs_review'> {
   const { facts } = call;
   switch (result.status) {
-    case 'settled': {
-      const outcome = replayOutcome(context.key, facts, result.outcome, codec);
-      // It ran before, perhaps in another process: only now does this one know what it was given.
+    // It runs or ran before, perhaps in another process: only now does this one know what it was given.
+    case 'settled':
       noteBegun(context, call);
-      if (outcome.status === 'completed') noteResult(context, call, rule, encodeResult(outcome.result, plainCodec));
-      throw new Stop(outcome, { recorded: true });
-    }
+      throw answered(context, call, rule, replayOutcome(context.key, facts, result.outcome, codec));
     case 'unsettled':
-      throw new Stop(await outcomeOfOther(context, call, codec), { recorded: true });
+      noteBegun(context, call);
+      throw answered(context, call, rule, await outcomeOfOther(context, call, codec));
     case 'refused':
       if (approval === undefined && reviewable.has(result.code)) return 'needs_review';
       throw denied(result.code, { callKey: facts.key });
     default:
       throw denied('ledger_unavailable', { callKey: facts.key });
   }
+}
+
+function answered(context: GateContext, call: PreparedCall, rule: ToolRule, outcome: Outcome): Stop {
+  if (outcome.status === 'completed') noteResult(context, call, rule, encodeResult(outcome.result, plainCodec));
+  return new Stop(outcome, { recorded: true });
 }
 
 const reviewable: ReadonlySet<string> = new Set(['earlier_outcome_unknown', 'approval_required']);

@@ -1,6 +1,15 @@
 /** Values that only the model wrote, and ways to have them counted as somebody else's. */
-import { expect } from 'vitest';
-import { definePolicy, type HeardSource, type Outcome, type PolicyDocument } from '../../src/index.ts';
+import { expect, test } from 'vitest';
+import {
+  createCountersign,
+  definePolicy,
+  memoryStore,
+  type HeardSource,
+  type Outcome,
+  type PolicyDocument,
+  type Store,
+  type ToolCall,
+} from '../../src/index.ts';
 import { verifies } from '../../../../test/verifies.ts';
 import { callTo, document, fixture, type Fixture } from '../support/fixture.ts';
 
@@ -13,6 +22,7 @@ const policy = definePolicy({
     ...document.tools,
     crm: { capability, risk: 'low', trusted: true },
     save: { capability, risk: 'low' },
+    store: { capability: 'tickets:note:create', risk: 'medium' },
     wires: {
       ...{ capability, risk: 'high', approval: { edit: true } },
     },
@@ -135,4 +145,107 @@ verifies(['CAP-12', 'APR-7'], 'nor when there is more in the call than can be co
   };
   const shown = await originsAfter({ note, all: [thief] }, { ...edited, rest: note.slice(0, 900) });
   expect(shown).toMatchObject({ '/m0': 'approver', '/payee': 'model', '/rest': 'model' });
+});
+
+/** A worker of another instance runs what was approved. */
+async function runElsewhere(f: Fixture, kept: unknown[]): Promise<void> {
+  const tool = { identity: { name: 'store', source: 'local' }, run: (args: unknown) => (kept.push(args), 'stored') };
+  expect(
+    await createCountersign(f.options)
+      .worker({ tools: { store: tool } })
+      .tick(),
+  ).toBe(1);
+}
+
+for (const [how, file] of Object.entries({
+  'was asked to run': async ({ gate }: Fixture) => {
+    const filed = await gate.execute(callTo('store', { text: thief }), () => 'never');
+    return filed.status === 'pending' ? filed.approval : filed.status;
+  },
+  'was asked to check': async ({ gate }: Fixture) => {
+    const { approval } = await gate.check(callTo('store', { text: thief }));
+    return approval?.id ?? 'not filed';
+  },
+})) {
+  verifies('CAP-12', `what this gate ${how} and a worker of another stored is known to have been given`, async () => {
+    const f = setUp();
+    await f.decide(await file(f), 'approve');
+    const kept: unknown[] = [];
+    await runElsewhere(f, kept);
+    expect(await paidAfter(f.gate, kept, { payee: thief })).toMatchObject(denial);
+  });
+}
+
+verifies('CAP-12', 'so is what was filed although the store answered too late', async () => {
+  const inner = memoryStore();
+  let late = false;
+  const store: Store = {
+    ...inner,
+    observe: async (input) => {
+      const answer = await inner.observe(input);
+      return late ? await new Promise<never>(() => undefined) : answer;
+    },
+  };
+  const f = fixture({ policy, store, options: { timeouts: { settleMs: 200, storeMs: 100 } } });
+  late = true;
+  expect(await f.gate.execute(callTo('store', { text: thief }), () => 'never')).toMatchObject({ status: 'denied' });
+  late = false;
+  const [filed] = await f.approvals.list(f.carol);
+  await f.decide(filed?.id ?? 'not filed', 'approve');
+  const kept: unknown[] = [];
+  await runElsewhere(f, kept);
+  expect(await paidAfter(f.gate, kept, { payee: thief })).toMatchObject(denial);
+});
+
+/** Another instance runs the call, and ends it while this gate waits for it, or when it has waited long enough. */
+async function runsElsewhere(call: ToolCall, result: unknown, ends: 'in time' | 'too late'): Promise<Fixture> {
+  const inner = memoryStore();
+  const [entered, waits, ended] = [
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+  ];
+  // The outcome is asked for only once the store has said that the call runs.
+  const asked: Store['call'] = (facts) => (waits.resolve(), inner.call(facts));
+  const f = fixture({ policy, store: { ...inner, call: asked } });
+  const running = gateOf({ countersign: createCountersign(f.options) }).execute(call, async () => {
+    entered.resolve();
+    await ended.promise;
+    return result;
+  });
+  await entered.promise;
+  const here = f.gate.execute(call, () => 'never');
+  await (ends === 'in time' ? waits.promise : here);
+  ended.resolve();
+  await running;
+  expect(await here).toMatchObject({ status: ends === 'in time' ? 'completed' : 'unknown' });
+  return f;
+}
+
+for (const ends of ['in time', 'too late'] as const) {
+  verifies('CAP-12', `so is what runs elsewhere while this gate waits for it, also when it ends ${ends}`, async () => {
+    const { gate } = await runsElsewhere(callTo('save', { text: thief }), 'saved', ends);
+    expect(await paidAfter(gate, [thief], { payee: thief })).toMatchObject(denial);
+  });
+}
+
+verifies('CAP-12', 'a result that this gate waited for is that of its tool', async () => {
+  const { gate } = await runsElsewhere(callTo('crm', { id: 7 }), { iban: friend }, 'in time');
+  expect(await gate.execute(callTo('settle', { payee: friend }), () => 'paid')).toMatchObject({ status: 'completed' });
+});
+
+verifies('CAP-12', 'so is what a framework pauses, since it may be resumed elsewhere', async () => {
+  const f = setUp();
+  const call = callTo('save', { text: thief });
+  await f.gate.check(call, { pauses: true });
+  const elsewhere = gateOf({ countersign: createCountersign(f.options) });
+  expect(await elsewhere.execute({ ...call, origin: 'resume' }, () => 'saved')).toMatchObject({ status: 'completed' });
+  expect(await paidAfter(f.gate, [thief], { payee: thief })).toMatchObject(denial);
+});
+
+test('a call that is asked for again and again is given once: the run goes on trusting', async () => {
+  const f = setUp();
+  const call = callTo('store', { text: 'a note' });
+  for (let time = 0; time < 1_100; time += 1) await f.gate.execute(call, () => 'never');
+  expect(await paidAfter(f.gate, [friend], { payee: friend })).toMatchObject({ status: 'completed' });
 });
