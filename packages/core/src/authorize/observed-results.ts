@@ -3,8 +3,8 @@
  * alone, for a while and up to a size. A run that lost any of what its calls were given is remembered as one that did.
  * @module
  */
-import { hash } from 'node:crypto';
 import type { CallFacts } from '../store/store.ts';
+import { createLostRuns } from './lost-runs.ts';
 import { createRunRecorder, type ResultsOfRun, type RunLimits, type RunRecorder } from './results-of-run.ts';
 
 export interface ObservedResults {
@@ -26,7 +26,8 @@ export interface ObservedResultsLimits {
   readonly maxRunAge: number;
   /** Everything. */
   readonly maxLength: number;
-  readonly maxLostRuns: number;
+  /** Of the memory for runs that lost something. */
+  readonly lostRunBits: number;
   readonly run: RunLimits;
 }
 
@@ -34,7 +35,7 @@ const defaultLimits: ObservedResultsLimits = {
   maxRuns: 10_000,
   maxRunAge: 86_400_000,
   maxLength: 16_777_216,
-  maxLostRuns: 50_000,
+  lostRunBits: 2 ** 25,
   run: {
     maxResultAge: 3_600_000,
     maxResults: 50,
@@ -58,7 +59,7 @@ export function createObservedResults(
 ): ObservedResults {
   /** The least recently used first. */
   const runs = new Map<string, Kept>();
-  const lost = createLostRuns(limits.maxLostRuns);
+  const lost = createLostRuns(limits.lostRunBits);
   let total = 0;
 
   const drop = (key: string, { recorder }: Kept): void => {
@@ -100,22 +101,6 @@ export function createObservedResults(
       for (const [key, kept] of runs)
         if (kept.owner.tenant === tenant && kept.owner.subject === subject) drop(key, kept);
     },
-  };
-}
-
-/** The newest of them, each as a hash: whoever calls long enough must not fill the memory. */
-function createLostRuns(max: number): { add(key: string): void; has(key: string): boolean } {
-  const hashes = new Set<string>();
-  const hashOf = (key: string): string => hash('sha256', key, 'base64url').slice(0, 22);
-  return {
-    add(key) {
-      hashes.add(hashOf(key));
-      for (const oldest of hashes) {
-        if (hashes.size <= max) return;
-        hashes.delete(oldest);
-      }
-    },
-    has: (key) => hashes.size > 0 && hashes.has(hashOf(key)),
   };
 }
 

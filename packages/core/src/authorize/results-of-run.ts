@@ -33,12 +33,15 @@ export interface RunLimits {
 }
 
 export interface RunRecorder {
-  /** Of everything that is kept. */
+  /** Of everything that is kept, also of what keeping it takes. */
   length(): number;
   began(tool: ObservedResult['tool'], given: string): void;
   ended(tool: ObservedResult['tool'], text: string, now: number): void;
   read(now: number): ResultsOfRun;
 }
+
+/** What an event takes besides its text, as UTF-16 units. */
+const eventLength = 200;
 
 /** @param complete false when what calls of this run were given was lost before */
 export function createRunRecorder(limits: RunLimits, complete: boolean): RunRecorder {
@@ -58,7 +61,7 @@ export function createRunRecorder(limits: RunLimits, complete: boolean): RunReco
   };
 
   return {
-    length: () => calls.length + results.length,
+    length: () => calls.length + results.length + eventLength * events.length,
     began(tool, given) {
       if (!calls.complete || givens.has(given)) return;
       calls.count += 1;
