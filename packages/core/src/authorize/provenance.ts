@@ -6,9 +6,10 @@
  * trusted.
  * @module
  */
+import { once } from './find-text.ts';
 import { createMatcher, wantedOf, type Wanted } from './literal-match.ts';
 import { pointer } from './plain-document.ts';
-import { createRepetitions, type Repetitions } from './repetition.ts';
+import { createRepetitions } from './repetition.ts';
 
 /** `approver`: somebody who decides on the call wrote it. Nothing that was observed: `model`. */
 export type OriginKind = 'user' | 'system' | 'tool' | 'approver' | 'model';
@@ -66,7 +67,8 @@ export function traceValues(
 ): readonly ValueOrigin[] {
   const leaves = leavesOf(args, limits.maxValues).map((leaf) => ({ ...leaf, wanted: wantedOf(leaf.value, work) }));
   const found = new Map<Leaf, ObservedSource>();
-  const calls = callsOf(sources, work);
+  // Mostly the user's words suffice, and nobody asks what calls were given.
+  const calls = once(() => callsOf(sources, work));
   for (const rank of ranks) {
     for (const source of fitting(sources, rank, limits.maxText)) {
       const open = leaves.filter((leaf) => !found.has(leaf));
@@ -115,32 +117,28 @@ function rankOf({ origin, trusted }: ObservedSource): Rank {
 function matching<Sought extends Leaf & { readonly wanted: Wanted }>(
   leaves: readonly Sought[],
   source: ObservedSource,
-  { places, given }: Calls,
+  calls: () => Calls,
   work: { left: number },
 ): readonly Sought[] {
   const matcher = createMatcher(source, work);
-  const place = places.get(source);
   return leaves.filter(
-    ({ wanted }) => matcher.holds(wanted) && (place === undefined || !given.among(wanted.value, place + 1)),
+    ({ wanted }) => matcher.holds(wanted) && (source.origin !== 'tool' || !calls().repeatedBy(source, wanted.value)),
   );
 }
 
-/** What calls were given, and how many of them had begun when a result came. */
 interface Calls {
-  readonly given: Repetitions;
-  readonly places: ReadonlyMap<ObservedSource, number>;
+  repeatedBy(result: ObservedSource, value: unknown): boolean;
 }
 
 /** What was stored by one call may be read by a later one: so a result repeats what any call up to its own was given. */
 function callsOf(sources: readonly ObservedSource[], work: { left: number }): Calls {
   const tools = sources.flatMap((source) => (source.origin === 'tool' ? [source] : []));
-  return {
-    given: createRepetitions(
-      tools.map(({ given }) => given),
-      work,
-    ),
-    places: new Map(tools.map((source, place) => [source, place] as const)),
-  };
+  const begun = new Map<ObservedSource, number>(tools.map((source, place) => [source, place + 1]));
+  const given = createRepetitions(
+    tools.map((source) => source.given),
+    work,
+  );
+  return { repeatedBy: (result, value) => given.among(value, begun.get(result) ?? tools.length) };
 }
 
 function originOf({ pointer: place }: Leaf, source: ObservedSource | undefined): ValueOrigin {
