@@ -2,13 +2,26 @@
  * The steps that lead to the schema of this version. A step that was released never changes: its digest is stored.
  * @module
  */
-import { entryKinds, grants, roleName, roles, tenantTables } from './roles.ts';
+import { grants, roleName, roles, tenantTables } from './roles.ts';
 import { functions, tables, triggers } from './schema.ts';
+import { secondStep } from './second-step.ts';
 
 export interface Migration {
   readonly version: number;
   readonly sql: string;
 }
+
+/** What the first version let roles write. What they may write now: `entryRights`. */
+const firstAgentKinds = ['consent', 'token', 'credential', 'lock', 'budget', 'notice'];
+const bothOf = (kinds: readonly string[]) => ({ insert: kinds, change: kinds });
+const firstAgentEntries = { insert: [...firstAgentKinds, 'hold'], change: firstAgentKinds };
+const firstEntryKinds = {
+  runtime: firstAgentEntries,
+  worker: firstAgentEntries,
+  approver: bothOf(['hold', 'lock', 'notice', 'consent', 'token']),
+  sealer: bothOf(['checkpoint', 'cursor', 'lock']),
+  maintenance: bothOf([...firstAgentKinds, 'cursor', 'hold', 'segment']),
+};
 
 const names = (of: Parameters<typeof roleName>[0][]): string => of.map(roleName).join(', ');
 const table = (name: string): string => `countersign.${name}`;
@@ -42,7 +55,7 @@ function policiesOf([name, across]: readonly [string, (typeof tenantTables)[stri
 }
 
 function entryPolicies(): string[] {
-  return Object.entries(entryKinds).flatMap(([role, { insert, change }]) => {
+  return Object.entries(firstEntryKinds).flatMap(([role, { insert, change }]) => {
     const within = (kinds: readonly string[]): string =>
       `(${ownTenant} AND kind IN (${kinds.map((kind) => `'${kind}'`).join(', ')}))`;
     const policy = (command: string): string =>
@@ -90,6 +103,7 @@ export const migrations: readonly Migration[] = [
       functionGrants,
     ].join('\n'),
   },
+  { version: 2, sql: secondStep },
 ];
 
 export const latestVersion: number = migrations.at(-1)?.version ?? 0;

@@ -8,7 +8,8 @@ import type { EntryKind } from '@countersign/core/store-kit';
 
 /**
  * `runtime` agents · `worker` a runtime that also finds approved calls of every tenant · `approver` writes votes ·
- * `sealer` writes checkpoints · `maintenance` sweeps, erases and prunes, across tenants · `reader` audits.
+ * `sealer` seals
+ * and delivers · `maintenance` sweeps, erases and prunes, across tenants · `reader` audits.
  */
 export const roles = ['runtime', 'worker', 'approver', 'sealer', 'maintenance', 'reader'] as const;
 
@@ -80,27 +81,36 @@ export const tenantTables: Readonly<Record<string, readonly Role[]>> = {
   entries: ['maintenance', 'reader'],
 };
 
-// Not `cursor`: an agent could say of its own records that they were delivered.
-const agentKinds: readonly EntryKind[] = ['consent', 'token', 'credential', 'lock', 'budget', 'notice'];
+/** Entries of one kind: all of them, or those whose id starts so. */
+export type EntryRight = EntryKind | { readonly kind: EntryKind; readonly startsWith: readonly string[] };
 
 interface EntryRights {
-  readonly insert: readonly EntryKind[];
-  readonly change: readonly EntryKind[];
+  readonly insert: readonly EntryRight[];
+  readonly replace: readonly EntryRight[];
+  readonly remove: readonly EntryRight[];
 }
 
-const agentEntries: EntryRights = {
-  // Anybody may stop the work; only people behind `approver` and `maintenance` let it go on.
-  insert: [...agentKinds, 'hold'],
-  change: agentKinds,
-};
+const all = (rights: readonly EntryRight[]): EntryRights => ({ insert: rights, replace: rights, remove: rights });
 
-const both = (kinds: readonly EntryKind[]): EntryRights => ({ insert: kinds, change: kinds });
+// Not `cursor`: an agent could say of its own records that they were delivered.
+const ofAgents: readonly EntryRight[] = ['consent', 'token', 'credential', 'lock', 'budget', 'notice'];
 
-/** Kinds of entries that a role may create, and those that it may replace and remove. */
-export const entryKinds: Readonly<Record<Exclude<Role, 'reader'>, EntryRights>> = {
+// Anybody may stop the work; only people behind `approver` and `maintenance` let it go on.
+const agentEntries: EntryRights = { ...all(ofAgents), insert: [...ofAgents, 'hold'] };
+
+const ofOutbox: readonly EntryRight[] = ['cursor', { kind: 'lock', startsWith: ['outbox/'] }];
+// What was set aside stays written down.
+const setAside: EntryRight = { kind: 'notice', startsWith: ['outbox/'] };
+const ofSealer: readonly EntryRight[] = ['checkpoint', 'segment', setAside, ...ofOutbox];
+
+/** Which entries a role may create, replace and remove. All of them read every kind. */
+export const entryRights: Readonly<Record<Exclude<Role, 'reader'>, EntryRights>> = {
   runtime: agentEntries,
   worker: agentEntries,
-  approver: both(['hold', 'lock', 'notice', 'consent', 'token']),
-  sealer: both(['checkpoint', 'cursor', 'lock']),
-  maintenance: both([...agentKinds, 'cursor', 'hold', 'segment']),
+  approver: all(['hold', 'lock', 'notice', 'consent', 'token']),
+  sealer: { insert: ofSealer, replace: ofSealer, remove: ofOutbox },
+  maintenance: all(['consent', 'token', 'credential', 'lock', 'budget', 'notice', 'cursor', 'hold', 'segment']),
 };
+
+/** Who may ask for the names of all tenants. */
+export const namesTenants: readonly Role[] = ['approver', 'sealer', 'maintenance', 'reader'];

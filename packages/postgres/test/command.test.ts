@@ -24,8 +24,8 @@ verifies(
   'the command migrates, makes partitions, and says what is wrong',
   async () => {
     const database = await used().databases.createEmpty();
-    expect(run(database.url('owner'), 'migrate')).toEqual({ status: 0, said: 'migrated to version 1\n' });
-    expect(run(database.url('owner'), 'migrate')).toEqual({ status: 0, said: 'already at version 1\n' });
+    expect(run(database.url('owner'), 'migrate')).toEqual({ status: 0, said: 'migrated to version 2\n' });
+    expect(run(database.url('owner'), 'migrate')).toEqual({ status: 0, said: 'already at version 2\n' });
     const { status, said } = run(database.url('maintenance'), 'partitions');
     expect([status, said]).toEqual([0, expect.stringMatching(/^made: records_\d{6}, .*; dropped: none\n$/)]);
     expect(run(database.url('runtime'), 'partitions')).toMatchObject({

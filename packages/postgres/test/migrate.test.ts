@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { describe, expect } from 'vitest';
 import { withPostgres } from '../../../test/support/postgres.ts';
 import { verifies } from '../../../test/verifies.ts';
@@ -10,7 +11,7 @@ import { useServer } from './support/server.ts';
 const used = useServer();
 const options = { using: withPostgres, timeout: 120_000 };
 const open = (database: Database) => postgresStore({ connectionString: database.url('runtime'), timeoutMs: 1_000 });
-const second = { version: 2, sql: 'CREATE TABLE countersign.later (id integer)' };
+const later = { version: 3, sql: 'CREATE TABLE countersign.later (id integer)' };
 
 describe('migrations', () => {
   verifies(
@@ -20,7 +21,7 @@ describe('migrations', () => {
       const database = await used().databases.createEmpty();
       const connectionString = database.url('owner');
       const results = await Promise.all(Array.from({ length: 5 }, () => migrate({ connectionString })));
-      expect(results.flatMap(({ applied }) => applied)).toEqual([1]);
+      expect(results.flatMap(({ applied }) => applied)).toEqual([1, 2]);
       await (await open(database)).close();
     },
     options,
@@ -34,8 +35,8 @@ describe('migrations', () => {
       await expect(open(empty)).rejects.toThrow(/run countersign-postgres migrate/);
       const database = await used().databases.create();
       const store = await open(database);
-      await runMigrations({ connectionString: database.url('owner') }, [...migrations, second]);
-      await expect(open(database)).rejects.toThrow(/has schema version 2, .* knows up to 1: upgrade it/);
+      await runMigrations({ connectionString: database.url('owner') }, [...migrations, later]);
+      await expect(open(database)).rejects.toThrow(/has schema version 3, .* knows up to 2: upgrade it/);
       await expect(migrate({ connectionString: database.url('owner') })).rejects.toThrow(/upgrade it/);
       await store.close();
     },
@@ -48,10 +49,37 @@ describe('migrations', () => {
     async () => {
       const database = await used().databases.create();
       const owner = { connectionString: database.url('owner') };
-      const broken = { version: 2, sql: `${second.sql}; SELECT 1 / 0` };
+      const broken = { version: 3, sql: `${later.sql}; SELECT 1 / 0` };
       await expect(runMigrations(owner, [...migrations, broken])).rejects.toThrow(/division by zero/);
       await (await open(database)).close();
-      expect(await runMigrations(owner, [...migrations, second])).toEqual({ applied: [2], version: 2 });
+      expect(await runMigrations(owner, [...migrations, later])).toEqual({ applied: [3], version: 3 });
+    },
+    options,
+  );
+
+  verifies(
+    'REL-3',
+    'an installation of the first version is refused until it is migrated, and then goes on with what it holds',
+    async () => {
+      // Released: databases hold this digest.
+      expect(hash('sha256', migrations[0]?.sql ?? '', 'hex')).toBe(
+        '96ff712efcf06f7920e16b070176ec43c7ba3b073382e61eeb1ff3c072031255',
+      );
+      const database = await used().databases.createEmpty();
+      const connectionString = database.url('owner');
+      await runMigrations({ connectionString }, migrations.slice(0, 1));
+      const cursor = `INSERT INTO countersign.entries VALUES ('acme', 'cursor', 'otlp/w', 'v1', '{"seq":1}', 1)`;
+      await database.sql('sealer', cursor);
+      await expect(open(database)).rejects.toThrow(/schema version 1, 2 is needed: run countersign-postgres migrate/);
+      expect(await migrate({ connectionString })).toEqual({ applied: [2], version: 2 });
+      const sealer = await postgresStore({ connectionString: database.url('sealer') });
+      expect(await sealer.system.tenants()).toEqual(['acme']);
+      const at = { tenant: 'acme', now: 2, records: [] } as const;
+      const moved = { kind: 'cursor', id: 'otlp/w', expected: 'v1', value: '{"seq":2}' } as const;
+      expect(await sealer.putEntry({ ...at, ...moved })).toEqual(expect.any(String));
+      const segment = { kind: 'segment', id: '0', expected: undefined, value: 's' } as const;
+      expect(await sealer.putEntry({ ...at, ...segment })).toEqual(expect.any(String));
+      await sealer.close();
     },
     options,
   );

@@ -205,6 +205,7 @@ describe('attacks by an agent process with the runtime role', () => {
       await expect(store.eraseSubject(tenant, 'alice', [])).rejects.toThrow(denied);
       expect(await store.system.expiredApprovals(9e15, 10)).toEqual([]);
       expect(await store.system.openLeases(9e15, 10)).toEqual([]);
+      await expect(store.system.tenants()).rejects.toThrow(denied);
       expect(await store.system.latestTime()).toBe(2000);
       await store.close();
     },
