@@ -1,48 +1,22 @@
 /** What runs beside the agents, each process with the role that the documents give it and no other. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { describe, expect } from 'vitest';
-import {
-  createApprovals,
-  createCountersign,
-  createNotary,
-  createNoteSigner,
-  createOutbox,
-  definePolicy,
-  verifyLedger,
-} from '@countersign/core';
+import { createNotary, createNoteSigner, createOutbox, verifyLedger, type ApprovalNotice } from '@countersign/core';
 import { withPostgres } from '../../../test/support/postgres.ts';
 import { verifies } from '../../../test/verifies.ts';
 import { fakeSink } from '../../core/test/deliver/fake-sink.ts';
-import { callTo, document } from '../../core/test/support/fixture.ts';
-import { postgresStore } from '../src/index.ts';
-import type { Login } from './support/databases.ts';
+import { install } from './support/installation.ts';
 import { useServer } from './support/server.ts';
 
 const used = useServer();
 const options = { using: withPostgres, timeout: 120_000 };
 const signer = createNoteSigner('audit.example.com/test', Buffer.alloc(32, 3));
 
-async function installation() {
-  const database = await used().databases.create();
-  const open = (login: Login) => postgresStore({ connectionString: database.url(login), maxConnections: 2 });
-  const [agents, people] = [await open('runtime'), await open('approver')];
-  const shared = { policy: definePolicy(document), audit: { key: randomBytes(32) } };
-  const approvals = createApprovals({
-    ...{ ...shared, store: people, signingKey: generateKeyPairSync('ed25519').privateKey },
-    approvers: { authenticate: () => undefined },
-  });
-  const countersign = createCountersign({ ...shared, store: agents, approvals: { keys: [approvals.publicKey] } });
-  const call = (tenant: string, tool: string) =>
-    countersign.gate({ tenant, user: 'alice', agent: 'support', run: 'run-1' }).execute(callTo(tool), () => 'done');
-  return { database, open, approvals, call };
-}
-
 describe('the process of the notary and the outbox', () => {
   verifies(
     'AUD-4',
     'seals the records of every tenant, by name or all, again after more came, and what it signed verifies',
     async () => {
-      const { open, call } = await installation();
+      const { open, call } = await install(used().databases);
       for (const tenant of ['acme', 'globex']) await call(tenant, 'read');
       const [sealer, reader] = [await open('sealer'), await open('reader')];
       const notary = createNotary({ store: sealer, signer, segmentRecords: 2 });
@@ -66,7 +40,7 @@ describe('the process of the notary and the outbox', () => {
     'AUD-5',
     'delivers the records of every tenant, past one that the receiver refuses, and says which that was',
     async () => {
-      const { open, call } = await installation();
+      const { open, call } = await install(used().databases);
       for (const tenant of ['acme', 'globex']) await call(tenant, 'read');
       const [sealer, reader] = [await open('sealer'), await open('reader')];
       const sink = fakeSink();
@@ -95,7 +69,7 @@ describe('the process of the notary and the outbox', () => {
     ['AUD-4', 'APR-3'],
     'takes back nothing that it signed, and can neither silence a notifier, hold it up, nor write of a credential',
     async () => {
-      const { open, call } = await installation();
+      const { open, call } = await install(used().databases);
       await call('acme', 'read');
       const sealer = await open('sealer');
       await createNotary({ store: sealer, signer }).seal('acme');
@@ -115,6 +89,31 @@ describe('the process of the notary and the outbox', () => {
         await expect(sealer.putEntry({ ...at, kind, id, expected: undefined, value: 'v' })).rejects.toThrow(
           /has not the role/,
         );
+    },
+    options,
+  );
+});
+
+describe('the notifier of the approvals service', () => {
+  verifies(
+    'APR-3',
+    'tells the people of every tenant when it was given no list of them, and learns only their names',
+    async () => {
+      const { database, approvals, call } = await install(used().databases);
+      const filed = [];
+      for (const tenant of ['acme', 'globex']) filed.push(await call(tenant, 'deploy'));
+      const told: string[] = [];
+      const channel = {
+        name: 'chat',
+        opened: async ({ tenant, id }: ApprovalNotice) => void told.push(`${tenant} ${id}`),
+        closed: async () => undefined,
+      };
+      expect(await approvals.notifier({ channels: [channel] }).tick()).toBe(2);
+      const ids = filed.map((outcome) => (outcome.status === 'pending' ? outcome.approval : outcome.status));
+      expect(told.toSorted()).toEqual([`acme ${ids[0]}`, `globex ${ids[1]}`]);
+      const across = (what: string) => database.sql('approver', `SET LOCAL countersign.across_tenants = 'on'; ${what}`);
+      const rows = `SELECT count(DISTINCT tenant)::int AS seen FROM countersign.`;
+      for (const table of ['calls', 'approvals', 'entries']) expect(await across(rows + table)).toEqual([{ seen: 1 }]);
     },
     options,
   );
