@@ -92,8 +92,8 @@ interface EntryRights {
 
 const all = (rights: readonly EntryRight[]): EntryRights => ({ insert: rights, replace: rights, remove: rights });
 
-// Not `cursor`: an agent could say of its own records that they were delivered.
-const ofAgents: readonly EntryRight[] = ['consent', 'token', 'credential', 'lock', 'budget', 'notice'];
+// Not `cursor`: an agent could say of its own records that they were delivered. Not `notice`: that people were told.
+const ofAgents: readonly EntryRight[] = ['consent', 'token', 'credential', 'lock', 'budget'];
 
 // Anybody may stop the work; only people behind `approver` and `maintenance` let it go on.
 const agentEntries: EntryRights = { ...all(ofAgents), insert: [...ofAgents, 'hold'] };

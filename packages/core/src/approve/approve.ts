@@ -83,7 +83,7 @@ export interface ApproverDirectory {
  * holds up a call.
  */
 export interface ApprovalChannel {
-  /** Unique among the channels of one notifier: letters, digits, `-` and `_`. */
+  /** Unique among the channels of one notifier: letters, digits, `-` and `_`, and not `outbox`. */
   readonly name: string;
   /** Its messages can be changed: it is also told of each vote. */
   readonly live?: boolean;

@@ -61,9 +61,10 @@ const page = 100;
 const maxPending = 10_000;
 const tenantsAtOnce = 8;
 const retries = { firstMs: 1_000, longestMs: 10 * 60_000 };
-const channelName = /^[A-Za-z0-9_-]{1,64}$/;
+/** Notices of the outbox begin with its name. */
+const channelName = /^(?!outbox$)[A-Za-z0-9_-]{1,64}$/;
 
-/** @throws ConfigurationError when two channels share a name, or one has none that can be part of an id */
+/** @throws ConfigurationError when two channels share a name, or one has none that can be part of an id, or that of the outbox */
 export function createNotifier(parts: NotifierParts, options: NotifierOptions): Notifier {
   const names = options.channels.map(({ name }) => name);
   const strange = names.find((name, index) => !channelName.test(name) || names.indexOf(name) !== index);

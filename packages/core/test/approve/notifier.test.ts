@@ -302,7 +302,7 @@ test('one request whose row or notice somebody damaged keeps nobody from hearing
 
 test('channels without a name of their own are refused', () => {
   const { notifier } = setting();
-  for (const names of [['a', 'a'], [''], ['a/b'], ['a'.repeat(65)]]) {
+  for (const names of [['a', 'a'], [''], ['a/b'], ['outbox'], ['a'.repeat(65)]]) {
     expect(() => notifier(names.map((name) => channel(name)))).toThrow(/name of its own/);
   }
 });
