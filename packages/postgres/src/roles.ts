@@ -93,7 +93,10 @@ interface EntryRights {
 const all = (rights: readonly EntryRight[]): EntryRights => ({ insert: rights, replace: rights, remove: rights });
 
 // Not `cursor`: an agent could say of its own records that they were delivered. Not `notice`: that people were told.
-const ofAgents: readonly EntryRight[] = ['consent', 'token', 'credential', 'lock', 'budget'];
+const ofAgents: readonly EntryRight[] = [
+  ...(['consent', 'token', 'credential', 'budget'] as const),
+  { kind: 'lock', startsWith: ['rotation/', 'oauth.', 'provider/'] },
+];
 
 // Anybody may stop the work; only people behind `approver` and `maintenance` let it go on.
 const agentEntries: EntryRights = { ...all(ofAgents), insert: [...ofAgents, 'hold'] };
@@ -107,7 +110,7 @@ const ofSealer: readonly EntryRight[] = ['checkpoint', 'segment', setAside, ...o
 export const entryRights: Readonly<Record<Exclude<Role, 'reader'>, EntryRights>> = {
   runtime: agentEntries,
   worker: agentEntries,
-  approver: all(['hold', 'lock', 'notice', 'consent', 'token']),
+  approver: all(['hold', { kind: 'lock', startsWith: ['notices'] }, 'notice', 'consent', 'token']),
   sealer: { insert: ofSealer, replace: ofSealer, remove: ofOutbox },
   maintenance: all(['consent', 'token', 'credential', 'lock', 'budget', 'notice', 'cursor', 'hold', 'segment']),
 };

@@ -209,7 +209,7 @@ async function tell(
     return store.putEntry({ ...place, value, now: clock.now(), records: [] });
   };
   const now = clock.now();
-  const approval = now < known.retryAt ? undefined : (pending ?? (await store.approval(tenant, id)));
+  const approval = isTooEarly(now, known) ? undefined : (pending ?? (await store.approval(tenant, id)));
   if (approval === undefined) return 'nothing';
   const rule = readableRule(approval.rule);
   if (rule === undefined) return 'nothing';
@@ -241,4 +241,9 @@ async function tell(
 /** Changes with each edit and each vote. */
 function shownOf({ digest, votes }: StoredApproval): string {
   return `${digest} ${votes.length}`;
+}
+
+/** What a clock that was ahead, or somebody else, wrote must not silence a channel for ever. */
+function isTooEarly(now: number, { retryAt }: Told): boolean {
+  return now < retryAt && retryAt <= now + retries.longestMs;
 }

@@ -9,7 +9,7 @@ import type { Store } from './store.ts';
 
 export interface LockInput {
   readonly tenant: string;
-  /** What is locked, e.g. `rotation`. */
+  /** What is locked. On PostgreSQL agents hold those that begin with `rotation/`, `oauth.` or, for other providers, `provider/`. */
   readonly id: string;
   /** How long it is held without being renewed, in milliseconds. */
   readonly ttlMs: number;
@@ -24,6 +24,16 @@ export interface Lock {
   release(): Promise<void>;
 }
 
+const longestMs = 10 * 60_000;
+
+/**
+ * A lock that is damaged, or of a clock that was ahead, must not stop the work for ever. Who waits holds it for about as
+ * long as others do.
+ */
+function isHeld(until: number, now: number, ttlMs: number): boolean {
+  return now < until && until <= now + Math.max(longestMs, 2 * ttlMs);
+}
+
 /** Answers `undefined` when somebody else holds it. */
 export async function takeLock(
   store: Pick<Store, 'entry' | 'putEntry'>,
@@ -35,8 +45,7 @@ export async function takeLock(
   const hold = (expected: string | undefined) => put(expected, String(now() + ttlMs));
 
   const held = await store.entry(tenant, 'lock', id);
-  // What is no number has ended: a damaged lock must not stop the work for ever.
-  if (held !== undefined && Number(held.value) > now()) return undefined;
+  if (held !== undefined && isHeld(Number(held.value), now(), ttlMs)) return undefined;
   let version = await hold(held?.version);
   if (version === undefined) return undefined;
   let renewing: Promise<boolean> | undefined;

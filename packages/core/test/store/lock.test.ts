@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { verifies } from '../../../../test/verifies.ts';
 import { takeLock } from '../../src/store/lock.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 
@@ -47,4 +48,35 @@ test('a lock whose value somebody damaged has ended', async () => {
   const damaged = { tenant: 'acme', kind: 'lock', id: 'rotation', expected: undefined, value: 'for ever' } as const;
   await store.putEntry({ ...damaged, now: 1, records: [] });
   expect(await take()).toBeDefined();
+});
+
+const minute = 60_000;
+
+for (const value of ['Infinity', '1e300', String(Date.UTC(9999, 0))])
+  verifies('REL-3', `a lock that somebody planted until ${value} holds nobody up`, async () => {
+    const { store, take } = setUp();
+    const planted = { tenant: 'acme', kind: 'lock', id: 'rotation', expected: undefined, value } as const;
+    await store.putEntry({ ...planted, now: 1, records: [] });
+    const lock = await take();
+    expect(await lock?.renew()).toBe(true);
+    expect(await take()).toBeUndefined();
+  });
+
+verifies('REL-3', 'a lock taken while a clock was a year ahead is free as soon as the clock is right', async () => {
+  const { take, pass } = setUp();
+  const year = 365 * 24 * 60 * minute;
+  pass(year);
+  const wrong = await take();
+  pass(-year);
+  expect(await take()).toBeDefined();
+  expect(await wrong?.renew()).toBe(false);
+});
+
+test('a lock that is held for long is respected by who would hold it for less, and by who would for as long', async () => {
+  const { store } = setUp();
+  const take = (id: string, ttlMs: number) => takeLock(store, { tenant: 'acme', id, ttlMs, now: () => 1000 });
+  await take('nine', 9 * minute);
+  expect(await take('nine', 100)).toBeUndefined();
+  await take('hour', 60 * minute);
+  expect(await take('hour', 60 * minute)).toBeUndefined();
 });
