@@ -1,8 +1,9 @@
 /**
- * The second version: each role writes the entries of its own work alone, and who works for all tenants learns their
- * names without reading their rows.
+ * The second version: each role writes the entries of its own work alone, who works for all tenants learns their
+ * names without reading their rows, and a chain belongs to the roles that began it.
  * @module
  */
+import { chainOwners } from './chain-owners.ts';
 import { entryRights, namesTenants, roleName, type EntryRight } from './roles.ts';
 
 const ownTenant = `tenant = current_setting('countersign.tenant', true)`;
@@ -48,4 +49,4 @@ REVOKE ALL ON FUNCTION countersign.tenants() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION countersign.tenants() TO ${namesTenants.map(roleName).join(', ')};
 `;
 
-export const secondStep: string = [...entryPolicies, tenantNames].join('\n');
+export const secondStep: string = [...entryPolicies, tenantNames, chainOwners].join('\n');
