@@ -13,7 +13,6 @@ const names = roles.map((role) => `'${roleName(role)}'`).join(', ');
 
 /** Writers of the first version belong to nobody yet. None of them writes for long: its process was of that version. */
 export const chainOwners: string = `
-LOCK TABLE countersign.writers IN SHARE MODE;
 CREATE TABLE countersign.chain_owners (writer text COLLATE "C" PRIMARY KEY, roles text[]);
 INSERT INTO countersign.chain_owners SELECT DISTINCT writer, NULL::text[] FROM countersign.writers;
 ALTER TABLE countersign.chain_owners ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

@@ -49,4 +49,10 @@ REVOKE ALL ON FUNCTION countersign.tenants() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION countersign.tenants() TO ${namesTenants.map(roleName).join(', ')};
 `;
 
-export const secondStep: string = [...entryPolicies, tenantNames, chainOwners].join('\n');
+/** In the order in which batches load and write, so that nobody waits in a circle. No chain begins meanwhile. */
+const locks = `
+LOCK TABLE countersign.calls, countersign.subjects, countersign.entries IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE countersign.writers IN SHARE MODE;
+`;
+
+export const secondStep: string = [locks, ...entryPolicies, tenantNames, chainOwners].join('\n');

@@ -2,6 +2,14 @@ import { hash } from 'node:crypto';
 import { describe, expect } from 'vitest';
 import { withPostgres } from '../../../test/support/postgres.ts';
 import { verifies } from '../../../test/verifies.ts';
+import {
+  claimInput,
+  newApproval,
+  newCall,
+  newDraft,
+  reviewInput,
+  voteInput,
+} from '../../core/src/testing/store-fixtures.ts';
 import { migrate, postgresStore } from '../src/index.ts';
 import { runMigrations } from '../src/migrate.ts';
 import { migrations } from '../src/migrations.ts';
@@ -80,6 +88,38 @@ describe('migrations', () => {
       const segment = { kind: 'segment', id: '0', expected: undefined, value: 's' } as const;
       expect(await sealer.putEntry({ ...at, ...segment })).toEqual(expect.any(String));
       await sealer.close();
+    },
+    options,
+  );
+
+  verifies(
+    'REL-3',
+    'the second step takes its locks from processes at work: nobody waits in a circle',
+    async () => {
+      const database = await used().databases.create();
+      const store = await postgresStore({ connectionString: database.url('everything') });
+      let working = true;
+      const work = async (tenant: string): Promise<void> => {
+        while (working) {
+          const [call, approval] = [newCall({ tenant }), newApproval()];
+          await store.observe(reviewInput(call, approval));
+          await store.vote(voteInput(call, approval));
+          const { id, digest } = approval;
+          await store.claim(claimInput(call, { now: 3000, approval: { id, digest } }));
+          await store.subjectKey(tenant, approval.id, 'key');
+          const entry = { tenant, kind: 'budget', id: approval.id, expected: undefined, value: 'v', now: 1 } as const;
+          await store.putEntry({ ...entry, records: [newDraft({ tenant })] });
+        }
+      };
+      const works = Promise.all(['t1', 't2', 't3', 't4'].map(work));
+      const locks = migrations[1]?.sql.match(/^LOCK TABLE .*;$/gm)?.join(' ') ?? '';
+      expect(locks).toMatch(/calls/);
+      for (let round = 0; round < 20; round += 1) await database.sql('owner', locks);
+      working = false;
+      await works;
+      await store.close();
+      const deadlocks = 'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()';
+      expect(await database.sql('superuser', deadlocks)).toEqual([{ deadlocks: 0 }]);
     },
     options,
   );
