@@ -24,7 +24,7 @@ export async function unheardWhile(act: () => Promise<unknown>): Promise<readonl
 }
 
 /** Listeners of an application that fail at what they hear, at once and later. */
-export const failingListeners: readonly (() => void | Promise<void>)[] = [
+export const failingListeners: readonly (() => unknown)[] = [
   () => {
     throw new Error('the log is full');
   },

@@ -41,7 +41,7 @@ export interface SlackInteractionsOptions extends SlackAccess, Pick<Acting, 'app
    * Told when a person could not be told what became of their decision, and why something was answered with a status from
    * 500 on; not waited for. Default: nobody.
    */
-  readonly onFailure?: (error: unknown) => void | Promise<void>;
+  readonly onFailure?: (error: unknown) => unknown;
 }
 
 export interface SlackInteractions {

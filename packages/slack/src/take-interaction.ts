@@ -18,7 +18,7 @@ interface Taking {
   readonly acting: Acting;
   readonly approvals: Pick<Approvals, 'recordRefused'>;
   readonly name: string;
-  readonly onFailure: ((error: unknown) => void | Promise<void>) | undefined;
+  readonly onFailure: ((error: unknown) => unknown) | undefined;
   readonly open: OpenWork;
 }
 

@@ -33,7 +33,7 @@ export interface WebhookCallbackOptions {
   /** What it is called in records. Default `webhook`. */
   readonly name?: string;
   /** Told why something was answered with a status from 500 on, which nobody else is; not waited for. Default: nobody. */
-  readonly onFailure?: (error: unknown) => void | Promise<void>;
+  readonly onFailure?: (error: unknown) => unknown;
 }
 
 const maxBytes = 16_384;

@@ -42,7 +42,7 @@ export interface ApprovalsHttpOptions {
   /** For one whole body. Default 10,000 ms. */
   readonly bodyTimeoutMs?: number;
   /** Told why something was answered with a status from 500 on, which nobody else is; not waited for. Default: nobody. */
-  readonly onFailure?: (error: unknown) => void | Promise<void>;
+  readonly onFailure?: (error: unknown) => unknown;
 }
 
 type Service = Pick<Approvals, 'authenticate' | 'recordRefused'>;

@@ -35,7 +35,7 @@ export interface NotifierOptions {
     readonly channel: string;
     readonly approval: string;
     readonly error: unknown;
-  }) => void | Promise<void>;
+  }) => unknown;
 }
 
 export interface Notifier {

@@ -68,7 +68,7 @@ export interface StartOptions {
   /** Between two looks at a ledger with nothing new, in milliseconds. Default 1 000. */
   readonly pollMs?: number;
   /** What it throws counts for nothing: the outbox goes on. */
-  readonly onReport?: (report: OutboxReport) => void | Promise<void>;
+  readonly onReport?: (report: OutboxReport) => unknown;
 }
 
 /** @throws ConfigurationError */
