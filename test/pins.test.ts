@@ -186,6 +186,7 @@ describe('public names', () => {
         "groupedCode",
         "isFresh",
         "isLoopback",
+        "maxPointer",
         "memoryReplayGuard",
         "networkOfAddress",
         "parseJsonText",

@@ -31,7 +31,8 @@ export function originsView(canonical: string, origins: readonly Origin[]): Html
       tabindex="0"
       role="region"
       aria-label="Arguments, and where each value came from"
-    ><code>${jsonLines(canonical).map(
+    ><code>${Array.from(
+      jsonLines(canonical),
       ({ text, pointer }) =>
         html`<span class="line"
           >${shown(text)}${pointer !== undefined && originMark(byPointer.get(pointer))}${'\n'}</span

@@ -3,75 +3,131 @@
  * keep their order and every character stays what the digest covers.
  * @module
  */
+import { maxPointer } from '@countersign/core/channel';
+
 const token = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/gu;
 
 export interface JsonLine {
   readonly text: string;
-  /** JSON Pointer (RFC 6901) of the value on this line, where it is no object and no array. */
+  /**
+   * JSON Pointer (RFC 6901) of the value on this line, where it is no object and no array. None where it is too long: such
+   * a value has no origin either.
+   */
   readonly pointer?: string;
 }
 
 /** Text that is no JSON comes back as it is. */
 export function prettyJson(canonical: string): string {
-  return jsonLines(canonical)
-    .map(({ text }) => text)
-    .join('\n');
+  return Array.from(layOut(canonical, createDepth()), ({ text }) => text).join('\n');
 }
 
-export function jsonLines(canonical: string): readonly JsonLine[] {
-  const tokens = canonical.match(token) ?? [];
-  if (tokens.join('') !== canonical) return canonical.split('\n').map((text) => ({ text }));
-  const lines: JsonLine[] = [];
-  const place = createPlace();
+/** One after the other: whoever has seen enough stops, and the rest costs nothing. */
+export function jsonLines(canonical: string): Iterable<JsonLine> {
+  return layOut(canonical, createPlace());
+}
+
+function* layOut(canonical: string, place: Place): Iterable<JsonLine> {
+  if (canonical.replaceAll(token, '') !== '') {
+    for (const text of canonical.split('\n')) yield { text };
+    return;
+  }
   let line: JsonLine = { text: '' };
-  const newLine = (): void => {
-    lines.push(line);
+  const write = (text: string, pointer = line.pointer): void => {
+    line = { text: line.text + text, ...(pointer === undefined ? {} : { pointer }) };
+  };
+  const newLine = (): JsonLine => {
+    const done = line;
     line = { text: '  '.repeat(place.depth()) };
+    return done;
   };
-  const write = (text: string, pointer?: string): void => {
-    line = {
-      text: line.text + text,
-      ...(pointer === undefined ? (line.pointer === undefined ? {} : { pointer: line.pointer }) : { pointer }),
-    };
-  };
-  for (const [index, each] of tokens.entries()) {
+  for (const [before, each, after] of tokensOf(canonical)) {
     if (isOpening(each)) {
       place.open(each === '[');
       write(each);
-      if (!isClosing(tokens[index + 1])) newLine();
+      if (!isClosing(after)) yield newLine();
     } else if (isClosing(each)) {
       place.close();
-      if (!isOpening(tokens[index - 1])) newLine();
+      if (!isOpening(before)) yield newLine();
       write(each);
     } else if (each === ',') {
       write(each);
       place.next();
-      newLine();
+      yield newLine();
     } else if (each === ':') write(': ');
-    else if (tokens[index + 1] === ':') {
+    else if (after === ':') {
       place.name(each);
       write(each);
     } else write(each, place.pointer());
   }
-  lines.push(line);
-  return lines;
+  yield line;
+}
+
+type Tokens = readonly [before: string | undefined, each: string, after: string | undefined];
+
+/** Each with its neighbours. */
+function* tokensOf(canonical: string): Iterable<Tokens> {
+  let before: string | undefined;
+  let each: string | undefined;
+  for (const [after] of canonical.matchAll(token)) {
+    if (each !== undefined) yield [before, each, after];
+    [before, each] = [each, after];
+  }
+  if (each !== undefined) yield [before, each, undefined];
 }
 
 /** Where in the document one is. */
-function createPlace() {
-  const names: (string | number)[] = [];
+interface Place {
+  depth(): number;
+  open(list: boolean): void;
+  close(): void;
+  next(): void;
+  name(text: string): void;
+  pointer(): string | undefined;
+}
+
+/** For whoever needs no pointers. */
+function createDepth(): Place {
+  let depth = 0;
+  const nothing = (): undefined => undefined;
   return {
-    depth: () => names.length,
-    open: (list: boolean) => void names.push(list ? 0 : ''),
-    close: () => void names.pop(),
+    depth: () => depth,
+    open: () => void (depth += 1),
+    close: () => void (depth -= 1),
+    next: nothing,
+    name: nothing,
+    pointer: nothing,
+  };
+}
+
+interface Level {
+  /** Pointer of the object or array itself. */
+  readonly at: string | undefined;
+  name: string | number;
+}
+
+/** Made of the pointer around it: with the names of all levels anew for each value, deep arguments take gigabytes. */
+function createPlace(): Place {
+  const levels: Level[] = [];
+  const pointer = (): string | undefined => {
+    const last = levels.at(-1);
+    if (last === undefined) return '';
+    if (last.at === undefined || String(last.name).length >= maxPointer) return undefined;
+    const own = `${last.at}/${String(last.name).replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    return own.length > maxPointer ? undefined : own;
+  };
+  return {
+    depth: () => levels.length,
+    open: (list) => void levels.push({ at: pointer(), name: list ? 0 : '' }),
+    close: () => void levels.pop(),
     next() {
-      const last = names.at(-1);
-      if (typeof last === 'number') names[names.length - 1] = last + 1;
+      const last = levels.at(-1);
+      if (typeof last?.name === 'number') last.name += 1;
     },
-    name(text: string) {
-      if (names.length > 0) names[names.length - 1] = nameIn(text);
+    name(text) {
+      const last = levels.at(-1);
+      if (last !== undefined) last.name = nameIn(text);
     },
-    pointer: () => names.map((name) => `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+    pointer,
   };
 }
 

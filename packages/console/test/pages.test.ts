@@ -3,7 +3,6 @@
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { verifies } from '../../../test/verifies.ts';
-import { jsonLines, prettyJson } from '../src/pretty-json.ts';
 import { restrictTo } from '../src/restrict.ts';
 import { createOffice, day, hour, minute, type Office } from './support/office.ts';
 
@@ -378,24 +377,5 @@ describe('where values came from', () => {
     expect(text).toMatch(/&quot;reference&quot;: &quot;made up by me&quot; from the model/);
     const plain = await office.ask('send_email', { to: 'a@example.com' });
     expect((await carol(`/approvals/${plain.id}`)).text).toMatch(/from the model|came from is not known/);
-  });
-
-  test('each line knows the place of its value, whatever the names of the members are', () => {
-    const value = { '': [1, [], { 'a/b': 'x', '~1': true }], 'c:"d': null, e: {}, 'f\\': ['{', ','] };
-    const canonical = JSON.stringify(value);
-    const places = jsonLines(canonical).flatMap(({ text, pointer }) =>
-      pointer === undefined ? [] : [[pointer, text.trim()]],
-    );
-    expect(places).toEqual([
-      ['//0', '1,'],
-      ['//2/a~1b', '"a/b": "x",'],
-      ['//2/~01', '"~1": true'],
-      ['/c:"d', '"c:\\"d": null,'],
-      ['/f\\/0', '"{",'],
-      ['/f\\/1', '","'],
-    ]);
-    expect(JSON.parse(prettyJson(canonical))).toEqual(value);
-    expect(jsonLines('"text"')).toEqual([{ text: '"text"', pointer: '' }]);
-    expect(jsonLines('no json {')).toEqual([{ text: 'no json {' }]);
   });
 });

@@ -13,6 +13,7 @@ export { createRateLimit } from './rate-limit.ts';
 export type { LocalRateLimit, RateLimit, RateLimitOptions, RateLimitTaken } from './rate-limit.ts';
 export { problemResponse, statusOfError } from './problem.ts';
 export { codeOf, groupedCode, typedCode } from './typed-code.ts';
+export { maxPointer } from '../authorize/provenance.ts';
 export { parseJsonText } from '../execute/json-text.ts';
 export { visible } from './visible.ts';
 export { isLoopback } from '../loopback.ts';

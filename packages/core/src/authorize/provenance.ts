@@ -46,8 +46,8 @@ interface TraceLimits {
 }
 
 export const traceLimits: TraceLimits = { maxValues: 200, maxText: 262_144, maxWork: 8_000_000 };
-/** UTF-16 units. With the number of values it bounds what an approval keeps. */
-const maxPointer = 128;
+/** UTF-16 units of a pointer; a longer one has no origin. With the number of values it bounds what an approval keeps. */
+export const maxPointer = 128;
 
 /** The user's own word first: that somebody else repeats a value does not make it theirs. */
 const ranks = ['user', 'system', 'trusted tool', 'untrusted tool'] as const;
