@@ -3,7 +3,7 @@
  * @module
  */
 import type { ApprovalsService, ApproverSession, Policy } from '@countersign/core';
-import type { LocalRateLimit } from '@countersign/core/channel';
+import { within, type LocalRateLimit } from '@countersign/core/channel';
 import type { Context, MiddlewareHandler } from 'hono';
 import { sessionIdOf } from './cookies.ts';
 import type { Departures } from './departures.ts';
@@ -48,21 +48,22 @@ const refreshHeader = 'x-console-refresh';
 export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironment> {
   return async (context, next) => {
     const passive = context.req.header(refreshHeader) !== undefined || context.req.path.endsWith('/events');
-    const session = await parts.sessions.find(sessionIdOf(context, parts), !passive);
-    if (session === undefined) {
-      if (context.req.method === 'POST' || context.req.path.endsWith('/events')) {
-        throw new Problem(401, 'You are signed out', 'Nothing was done. Sign in and look at the request again.');
+    const find = (): Promise<Session | undefined> => parts.sessions.find(sessionIdOf(context, parts), !passive);
+    const posted = context.req.method === 'POST';
+    let session = await find();
+    if (session !== undefined && posted) {
+      const { token } = await formOf(context);
+      // The body may have taken its time: who was removed, left a group or signed out meanwhile does nothing any more.
+      session = await find();
+      if (session !== undefined && !isTokenOf(session, token)) {
+        throw new Problem(403, 'Refused', 'This form was not made for your session. Nothing was done.');
       }
-      const wanted = approvalIdIn(/\/approvals\/([^/]+)$/.exec(context.req.path)?.[1]);
-      return context.redirect(`${parts.base}/sign-in${wanted === undefined ? '' : `?next=${wanted}`}`, 303);
     }
-    if (context.req.method === 'POST' && !isTokenOf(session, (await formOf(context))['token'])) {
-      throw new Problem(403, 'Refused', 'This form was not made for your session. Nothing was done.');
-    }
+    if (session === undefined) return toSignIn(context, parts);
     const { only, approver } = session;
     // Ids of one person may differ in the case of their letters.
     const person = `${approver.tenant}/${approver.id.toLowerCase()}`;
-    if (context.req.method === 'POST' && !parts.decisions.take(person).allowed) {
+    if (posted && !parts.decisions.take(person).allowed) {
       throw new Problem(429, 'Too many at once', 'Nothing was done. Wait a moment and try again.');
     }
     const path = context.req.path.slice(parts.base.length);
@@ -77,9 +78,21 @@ export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironme
   };
 }
 
+function toSignIn(context: Context, { base }: Parts): Response {
+  if (context.req.method === 'POST' || context.req.path.endsWith('/events')) {
+    throw new Problem(401, 'You are signed out', 'Nothing was done. Sign in and look at the request again.');
+  }
+  const wanted = approvalIdIn(/\/approvals\/([^/]+)$/.exec(context.req.path)?.[1]);
+  return context.redirect(`${base}/sign-in${wanted === undefined ? '' : `?next=${wanted}`}`, 303);
+}
+
+/** Milliseconds that a form may take to arrive. */
+const formMs = 10_000;
+
 /** The fields of a form; one that is sent twice is none. */
 export async function formOf(context: Context): Promise<Readonly<Record<string, string | undefined>>> {
-  const fields = await context.req.parseBody({ all: true });
+  const late = (): Problem => new Problem(408, 'Too slow', 'The form did not arrive in time. Nothing was done.');
+  const fields = await within(context.req.parseBody({ all: true }), formMs, late);
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? value : undefined]),
   );

@@ -1,6 +1,7 @@
 /**
  * A browser without a screen: it keeps cookies, follows nothing, and sends forms as a page of the console would.
  */
+import { request as httpRequest, type ClientRequest } from 'node:http';
 import type { World } from './world.ts';
 
 export interface Visitor {
@@ -38,4 +39,31 @@ export function cookieOf(response: Response): string {
 /** Value of a hidden field on a page. */
 export function fieldOn(page: string, name: string): string {
   return new RegExp(`name="${name}" value="([^"]+)"`).exec(page)?.[1] ?? '';
+}
+
+/** A form of which the head is sent, and nothing of the body yet. */
+export interface BegunForm {
+  readonly sent: ClientRequest;
+  readonly status: Promise<number | undefined>;
+}
+
+/** @param framing `content-length` or `transfer-encoding` */
+export function beginForm(
+  { url, origin }: Pick<World, 'url' | 'origin'>,
+  path: string,
+  framing: Readonly<Record<string, string>>,
+  cookie = '',
+): BegunForm {
+  const headers = { cookie, origin, 'content-type': 'application/x-www-form-urlencoded', ...framing };
+  const sent = httpRequest(new URL(path, url), { method: 'POST', headers });
+  const status = new Promise<number | undefined>((resolve, reject) => {
+    sent.once('response', (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    sent.once('error', reject);
+  });
+  status.catch(() => undefined);
+  sent.flushHeaders();
+  return { sent, status };
 }
