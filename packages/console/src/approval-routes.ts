@@ -9,7 +9,7 @@ import { approvalPage, type ApprovalPage } from './approval-page.ts';
 import { sessionIdOf } from './cookies.ts';
 import { isApproved } from './describe.ts';
 import { historyPage, inboxPage } from './list-pages.ts';
-import { formOf, type ConsoleEnvironment, type Parts } from './parts.ts';
+import type { ConsoleEnvironment, Parts } from './parts.ts';
 import { Problem, problemOf } from './problem.ts';
 import { render, type Asked } from './render.ts';
 
@@ -35,7 +35,7 @@ export function approvalRoutes(app: Hono<ConsoleEnvironment>, parts: Parts): voi
     return show(context, parts, approval, 200);
   });
   app.post('/approvals/:id/decision', async (context) => {
-    const { verdict, digest, reason } = await formOf(context);
+    const { verdict, digest, reason } = context.var.form;
     if (verdict !== 'approve' && verdict !== 'reject') throw new Problem(400, 'Refused', 'Approve or reject it.');
     const given = reason === undefined || reason.trim() === '' ? {} : { reason };
     return act(context, parts, { reason }, (approvals, id) =>
@@ -43,7 +43,7 @@ export function approvalRoutes(app: Hono<ConsoleEnvironment>, parts: Parts): voi
     );
   });
   app.post('/approvals/:id/arguments', async (context) => {
-    const { arguments: text = '', digest = '' } = await formOf(context);
+    const { arguments: text = '', digest = '' } = context.var.form;
     return act(context, parts, { arguments: text }, (approvals, id) => approvals.edit({ id, digest, arguments: text }));
   });
 }

@@ -6,7 +6,6 @@
 import { ConfigurationError, type Approvals, type Policy } from '@countersign/core';
 import { createRateLimit, isLoopback, type RateLimit } from '@countersign/core/channel';
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { approvalRoutes } from './approval-routes.ts';
 import { assets } from './assets.ts';
 import { entryRoutes } from './entry-routes.ts';
@@ -56,9 +55,6 @@ export interface Console {
 }
 
 const defaultLimits: SessionLimits = { idleMs: 30 * 60_000, absoluteMs: 8 * 3_600_000 };
-const maxFormBytes = 16_384;
-/** The service takes arguments of 4 MiB; in a form each byte may take three. */
-const maxEditBytes = 3 * 4_194_304 + maxFormBytes;
 
 /** @throws ConfigurationError for an address on which a session would not be safe */
 export function createConsole(options: ConsoleOptions): Console {
@@ -89,11 +85,6 @@ export function createConsole(options: ConsoleOptions): Console {
     ),
   );
   const app = base === '' ? root : root.basePath(base);
-  app.use('*', async (context, next) => {
-    const maxSize = context.req.path.endsWith('/arguments') ? maxEditBytes : maxFormBytes;
-    const onError = (): Response => new Response('too long\n', { status: 413 });
-    return bodyLimit({ maxSize, onError })(context, next);
-  });
   for (const [path, { type, body }] of Object.entries(assets)) {
     app.get(path, (context) => context.body(body, 200, { 'content-type': type }));
   }

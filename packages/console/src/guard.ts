@@ -31,7 +31,7 @@ export function guard(url: URL): MiddlewareHandler {
   return async (context, next) => {
     const refusal = refuse(context.req.raw, url);
     if (refusal === undefined) await next();
-    else context.res = new Response(`${refusal.why}\n`, { status: refusal.status });
+    else context.res = new Response(`${refusal.why}\n`, { status: refusal.status, headers: refusal.headers ?? {} });
     for (const [name, value] of Object.entries(headers)) context.res.headers.set(name, value);
     if (url.protocol === 'https:') context.res.headers.set('strict-transport-security', 'max-age=31536000');
   };
@@ -40,6 +40,7 @@ export function guard(url: URL): MiddlewareHandler {
 interface Refusal {
   readonly status: number;
   readonly why: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 function refuse(request: Request, url: URL): Refusal | undefined {
@@ -48,12 +49,17 @@ function refuse(request: Request, url: URL): Refusal | undefined {
   const host = request.headers.get('host') ?? new URL(request.url).host;
   if (host !== url.host) return { status: 421, why: `this is the console of ${url.host}` };
   if (method === 'GET' || method === 'HEAD') return undefined;
-  if (method !== 'POST') return { status: 405, why: 'use GET, HEAD or POST' };
+  if (method !== 'POST') return { status: 405, why: 'use GET, HEAD or POST', headers: { allow: 'GET, HEAD, POST' } };
   const site = request.headers.get('sec-fetch-site');
   if (request.headers.get('origin') !== url.origin || (site !== null && site !== 'same-origin')) {
     return { status: 403, why: 'this form was sent by another site' };
   }
   const type = request.headers.get('content-type') ?? '';
   if (!/^application\/x-www-form-urlencoded(?:;|$)/i.test(type)) return { status: 415, why: 'send a form' };
+  // Of a body that does not say how long it is, one knows that it is too long only when it has been kept.
+  const length = request.headers.get('content-length') ?? '';
+  if (request.headers.has('transfer-encoding') || !/^\d+$/.test(length)) {
+    return { status: 411, why: 'say how long the form is' };
+  }
   return undefined;
 }

@@ -31,8 +31,16 @@ export interface Parts {
 }
 
 export interface ConsoleEnvironment {
-  Variables: { session: Session; approvals: ApproverSession };
+  Variables: {
+    session: Session;
+    approvals: ApproverSession;
+    /** What was posted. */
+    form: Form;
+  };
 }
+
+/** Its fields; one that is sent twice is none. */
+export type Form = Readonly<Record<string, string | undefined>>;
 
 const idForm = /^apr\.[A-Za-z0-9._-]{1,100}$/;
 
@@ -52,10 +60,11 @@ export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironme
     const posted = context.req.method === 'POST';
     let session = await find();
     if (session !== undefined && posted) {
-      const { token } = await formOf(context);
+      const form = await formOf(context, context.req.path.endsWith('/arguments') ? maxEditBytes : maxFormBytes);
+      context.set('form', form);
       // The body may have taken its time: who was removed, left a group or signed out meanwhile does nothing any more.
       session = await find();
-      if (session !== undefined && !isTokenOf(session, token)) {
+      if (session !== undefined && !isTokenOf(session, form['token'])) {
         throw new Problem(403, 'Refused', 'This form was not made for your session. Nothing was done.');
       }
     }
@@ -88,9 +97,15 @@ function toSignIn(context: Context, { base }: Parts): Response {
 
 /** Milliseconds that a form may take to arrive. */
 const formMs = 10_000;
+const maxFormBytes = 16_384;
+/** The service takes arguments of 4 MiB; in a form each byte may take three. */
+const maxEditBytes = 3 * 4_194_304 + maxFormBytes;
 
-/** The fields of a form; one that is sent twice is none. */
-export async function formOf(context: Context): Promise<Readonly<Record<string, string | undefined>>> {
+/** Of a form that says it is longer than `maxBytes` nothing is read. */
+export async function formOf(context: Context, maxBytes: number = maxFormBytes): Promise<Form> {
+  if (!(Number(context.req.header('content-length')) <= maxBytes)) {
+    throw new Problem(413, 'Too long', 'The form is too long. Nothing was done.');
+  }
   const late = (): Problem => new Problem(408, 'Too slow', 'The form did not arrive in time. Nothing was done.');
   const fields = await within(context.req.parseBody({ all: true }), formMs, late);
   return Object.fromEntries(

@@ -4,7 +4,7 @@
  */
 import { CountersignError, type ErrorCode } from '@countersign/core';
 
-type Status = 400 | 401 | 403 | 404 | 408 | 409 | 422 | 429 | 500 | 503;
+type Status = 400 | 401 | 403 | 404 | 408 | 409 | 413 | 422 | 429 | 500 | 503;
 
 /** A page that cannot be shown, or a form that cannot be taken. */
 export class Problem extends Error {
