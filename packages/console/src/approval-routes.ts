@@ -143,13 +143,18 @@ async function approvedBefore(session: ApproverSession, approval: ApprovalView):
 
 /** Server-sent events (HTML standard §9.2): says that something changed, and nothing of what. */
 function events(context: Asked, parts: Parts, streams: Streams) {
+  // Nobody reads the stream of a HEAD, and so nothing would ever end it.
+  if (context.req.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
   const close = streams.open(context.var.session.formToken);
   if (close === undefined) throw new Problem(429, 'Too many at once', 'This session follows from too many pages.');
   return streamSSE(context, async (stream) => {
+    // Also one that waits for somebody to read it.
+    const end = setTimeout(() => stream.abort(), streamMs).unref();
     stream.onAbort(close);
     try {
       await follow(context, parts, stream);
     } finally {
+      clearTimeout(end);
       close();
     }
   });

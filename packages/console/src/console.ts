@@ -68,15 +68,17 @@ export function createConsole(options: ConsoleOptions): Console {
   const limit = limitOf(options);
   const watch = createWatch(service);
   // As many as the API takes.
+  const reads = createRateLimit({ points: 600, perMs: 60_000 });
   const decisions = createRateLimit({ points: 60, perMs: 60_000 });
-  const parts: Parts = { service, ways, url, base, sessions, departures, limit, decisions, now, watch, policies };
+  const limits = { limit, reads, decisions };
+  const parts: Parts = { service, ways, url, base, sessions, departures, ...limits, now, watch, policies };
 
   // The inbox is at the url with and without a slash at its end.
   const root = new Hono<ConsoleEnvironment>({ strict: false });
   root.use('*', guard(url));
   root.onError((error, context) => {
-    const { status, title, why } = problemOf(error);
-    return context.html(layout({ base, title, main: problemPage(base, title, why) }), status);
+    const { status, title, why, headers } = problemOf(error);
+    return context.html(layout({ base, title, main: problemPage(base, title, why) }), status, headers);
   });
   root.notFound((context) =>
     context.html(

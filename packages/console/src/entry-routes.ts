@@ -2,12 +2,13 @@
  * Sign-in and sign-out.
  * @module
  */
+import { within } from '@countersign/core/channel';
 import type { Context, Hono } from 'hono';
 import { dropCookie, keepDeparture, keepSessionId, readDeparture, sessionIdOf } from './cookies.ts';
 import { layout } from './layout.ts';
 import { approvalIdIn, formOf, type ConsoleEnvironment, type Parts } from './parts.ts';
 import { onwardPage, problemPage, signInPage } from './plain-pages.ts';
-import { Problem } from './problem.ts';
+import { Problem, retryAfter } from './problem.ts';
 import { isTokenOf } from './sessions.ts';
 import type { SignInRefusal } from './sign-in-limit.ts';
 import type { RedirectSignIn, SignedIn, TypedSignIn } from './sign-in.ts';
@@ -37,9 +38,7 @@ async function overLimit(context: Entry, { base, limit }: Parts): Promise<Respon
   await limit.refused('rate_limited');
   const title = 'Too many tries';
   const main = problemPage(base, title, 'Wait a moment before you try to sign in again.');
-  return context.html(layout({ base, title, main }), 429, {
-    'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))),
-  });
+  return context.html(layout({ base, title, main }), 429, retryAfter(retryAfterMs));
 }
 
 async function refuse(
@@ -71,7 +70,7 @@ async function signInTyped(context: Entry, parts: Parts) {
   const limited = await overLimit(context, parts);
   if (limited !== undefined) return limited;
   const { code = '', next, way } = await formOf(context);
-  const person = code === '' ? undefined : await personFrom(() => typedWay(parts, way)?.verify(code));
+  const person = code === '' ? undefined : await personFrom(context, parts, () => typedWay(parts, way)?.verify(code));
   if (person === undefined) {
     return refuse(context, parts, 'credential', approvalIdIn(next), 'That did not prove who you are.');
   }
@@ -79,12 +78,26 @@ async function signInTyped(context: Entry, parts: Parts) {
   return context.redirect(admit(context, parts, person, approvalIdIn(next)), 303);
 }
 
-async function personFrom(ask: () => ReturnType<TypedSignIn['verify']>): Promise<SignedIn | undefined> {
+/** Milliseconds in which a way to sign in has to answer. */
+const verifyMs = 10_000;
+
+/** A throw proves nobody. No answer in time neither, and it is no wrong try. */
+async function personFrom(
+  context: Entry,
+  { limit }: Parts,
+  ask: () => ReturnType<TypedSignIn['verify']>,
+): Promise<SignedIn | undefined> {
   try {
-    return await ask();
-  } catch {
-    return undefined;
+    return await within((async () => ask())(), verifyMs, notNow);
+  } catch (error) {
+    if (!(error instanceof Problem)) return undefined;
+    await limit.giveBack(context.req.raw);
+    throw error;
   }
+}
+
+function notNow(): Problem {
+  return new Problem(503, 'Sign-in is not possible now', 'What knows you does not answer. Try again later.');
 }
 
 /** Opens the session, and answers where to go first. */

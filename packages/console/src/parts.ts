@@ -22,6 +22,8 @@ export interface Parts {
   readonly sessions: Sessions;
   readonly departures: Departures;
   readonly limit: SignInLimit;
+  /** Of pages, for each approver. */
+  readonly reads: LocalRateLimit;
   /** Of decisions and edits, for each approver: each that is refused leaves a record. */
   readonly decisions: LocalRateLimit;
   readonly watch: Watch;
@@ -72,8 +74,9 @@ export function requireSession(parts: Parts): MiddlewareHandler<ConsoleEnvironme
     const { only, approver } = session;
     // Ids of one person may differ in the case of their letters.
     const person = `${approver.tenant}/${approver.id.toLowerCase()}`;
-    if (posted && !parts.decisions.take(person).allowed) {
-      throw new Problem(429, 'Too many at once', 'Nothing was done. Wait a moment and try again.');
+    const { allowed, retryAfterMs } = (posted ? parts.decisions : parts.reads).take(person);
+    if (!allowed) {
+      throw new Problem(429, 'Too many at once', 'Nothing was done. Wait a moment and try again.', retryAfterMs);
     }
     const path = context.req.path.slice(parts.base.length);
     if (only !== undefined && /^\/?$/.test(path)) return context.redirect(`${parts.base}/approvals/${only}`, 303);

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createConsole } from '../src/index.ts';
 import { selfSigned } from '../../core/test/support/self-signed.ts';
 import { verifies } from '../../../test/verifies.ts';
@@ -64,6 +64,29 @@ describe('guessing', () => {
       await world.close();
     }
   });
+
+  verifies(
+    'REL-3',
+    'is not what a right token at a directory that hangs counts as: it is late, and refused',
+    async () => {
+      let asked = 0;
+      const never = () => ((asked += 1), new Promise<never>(() => undefined));
+      world = await createWorld(approverToken({ authenticate: never }));
+      const person = visitorOf(world);
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      try {
+        const tries = Array.from({ length: 10 }, () => person.post('/sign-in', { code: 'carol-token' }));
+        await vi.waitFor(() => expect(asked).toBe(10));
+        await vi.advanceTimersByTimeAsync(10_000);
+        expect((await Promise.all(tries)).map(({ status }) => status)).toEqual(tries.map(() => 503));
+        expect(await world.refusals()).toEqual([]);
+        const again = Array.from({ length: 20 }, () => person.post('/sign-in', { code: '' }));
+        expect((await Promise.all(again)).map(({ status }) => status)).toEqual(again.map(() => 403));
+      } finally {
+        vi.useRealTimers();
+      }
+    },
+  );
 
   test('is recorded in the ledger of a tenant only if the service can', () => {
     const service = { as: () => expect.fail('nobody signed in') };

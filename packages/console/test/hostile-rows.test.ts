@@ -4,6 +4,7 @@
 import type { ApprovalView } from '@countersign/core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { verifies } from '../../../test/verifies.ts';
+import { approverToken, createConsole } from '../src/index.ts';
 import { exactTime, timeOf } from '../src/layout.ts';
 import { inboxPage } from '../src/list-pages.ts';
 import { createSessions } from '../src/sessions.ts';
@@ -127,5 +128,52 @@ describe('one session', () => {
       { timeout: 10_000, interval: 100 },
     );
     again.abort();
+  });
+
+  verifies('OPS-3', 'that asks for a stream with HEAD leaves none open behind it', async () => {
+    const { cookie } = await entered();
+    const ask = async (method: string) => {
+      const over = new AbortController();
+      const { status } = await fetch(new URL('/events', office?.url), {
+        ...{ method, headers: { cookie }, signal: over.signal },
+      });
+      over.abort();
+      return status;
+    };
+    for (let times = 0; times < 25; times += 1) expect(await ask('HEAD')).toBe(200);
+    expect(await ask('GET')).toBe(200);
+  });
+
+  verifies('OPS-3', 'that reads none of its streams has their places back after five minutes', async () => {
+    office = await createOffice();
+    const url = 'https://ops.example';
+    const signIn = approverToken({ authenticate: () => carol });
+    const served = createConsole({ service: office.approvals, signIn, url });
+    const form = new URLSearchParams({ code: 'carol-token' }).toString();
+    const type = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(form.length) };
+    const entry = { method: 'POST', headers: { origin: url, ...type }, body: form };
+    const cookie = cookieOf(await served.fetch(new Request(`${url}/sign-in`, entry)));
+    const open = () => served.fetch(new Request(`${url}/events`, { headers: { cookie } }));
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const unread = await Promise.all(Array.from({ length: 21 }, open));
+      expect(unread.map(({ status }) => status)).toEqual([...Array.from({ length: 20 }, () => 200), 429]);
+      await vi.advanceTimersByTimeAsync(5 * 60_000);
+      expect((await open()).status).toBe(200);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  verifies('REL-3', 'that reads page after page waits after 600 of them, and is told how long', async () => {
+    const visitor = await entered();
+    const answers = [];
+    for (let times = 0; times < 700; times += 1) answers.push(await visitor.get('/policy'));
+    const late = answers.filter(({ status }) => status === 429);
+    expect(late.length).toBeGreaterThan(0);
+    expect(Number(late[0]?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    const other = visitorOf({ url: office?.url ?? '', origin: new URL(office?.url ?? '').origin });
+    other.cookie = cookieOf(await other.post('/sign-in', { code: 'dave-token' }));
+    expect((await other.get('/')).status).toBe(200);
   });
 });
