@@ -5,7 +5,7 @@
 import type { ApprovalView, ApproverSession } from '@countersign/core';
 import type { Hono } from 'hono';
 import { streamSSE, type SSEStreamingApi } from 'hono/streaming';
-import { approvalPage, type ApprovalPage } from './approval-page.ts';
+import { approvalPage, isShownWhole, type ApprovalPage } from './approval-page.ts';
 import { sessionIdOf } from './cookies.ts';
 import { isApproved } from './describe.ts';
 import { historyPage, inboxPage } from './list-pages.ts';
@@ -38,9 +38,12 @@ export function approvalRoutes(app: Hono<ConsoleEnvironment>, parts: Parts): voi
     const { verdict, digest, reason } = context.var.form;
     if (verdict !== 'approve' && verdict !== 'reject') throw new Problem(400, 'Refused', 'Approve or reject it.');
     const given = reason === undefined || reason.trim() === '' ? {} : { reason };
-    return act(context, parts, { reason }, (approvals, id) =>
-      approvals.decide({ id, verdict, digest: digest ?? '', ...given }),
-    );
+    return act(context, parts, { reason }, async (approvals, id) => {
+      if (verdict === 'approve' && !isShownWhole(await approvals.show(id))) {
+        throw new Problem(409, 'Refused', 'Not all of it is shown here, so it cannot be approved here.');
+      }
+      return approvals.decide({ id, verdict, digest: digest ?? '', ...given });
+    });
   });
   app.post('/approvals/:id/arguments', async (context) => {
     const { arguments: text = '', digest = '' } = context.var.form;

@@ -4,7 +4,7 @@
  */
 import type { ApprovalView } from '@countersign/core';
 import { visible } from '@countersign/core';
-import { deceptivePieces } from './deceptive-text.ts';
+import { deceptivePieces, type Room, type TextPiece } from './deceptive-text.ts';
 import { describeAge } from './describe.ts';
 import { html, type Html } from './html.ts';
 import type { Session } from './sessions.ts';
@@ -80,16 +80,19 @@ export function tokenField(session: Session): Html {
 }
 
 /** Text from a model or a stranger: what is hidden is shown, what looks like something else is marked. */
-export function shown(text: string): Html {
+export function shown(text: string, room?: Room): Html {
   return html`<bdi
-    >${deceptivePieces(text).map(({ text: piece, mark, codes }) =>
-      mark === undefined
-        ? piece
-        : html`<mark class="${mark}" title="${codes} ${mark === 'hidden' ? 'is hidden' : 'looks like another letter'}"
-            >${piece}</mark
-          >`,
+    >${deceptivePieces(text, room).map((piece) =>
+      piece.mark === undefined
+        ? piece.text
+        : html`<mark class="${piece.mark}" title="${titleOf(piece)}">${piece.text}</mark>`,
     )}</bdi
   >`;
+}
+
+function titleOf({ mark, codes, count = 1 }: TextPiece): string {
+  if (count === 1) return `${codes} ${mark === 'hidden' ? 'is hidden' : 'looks like another letter'}`;
+  return `${codes}: ${count} characters, ${mark === 'hidden' ? 'hidden' : 'that look like other letters'}`;
 }
 
 export function riskBadge({ risk }: Pick<ApprovalView, 'risk'>): Html {

@@ -4,6 +4,7 @@
  */
 import type { CallProgress, RunTimeline, TimelineCall, TimelineRecord } from '@countersign/core';
 import { argumentsView } from './arguments-view.ts';
+import { createRoom, type Room } from './deceptive-text.ts';
 import { describeDuration } from './describe.ts';
 import { html, type Html } from './html.ts';
 import { exactTime, riskBadge, shown, timeOf, wide } from './layout.ts';
@@ -40,6 +41,7 @@ export function runPage({ base, timeline, now, back, continued }: RunPage): Html
   const { run, records, calls, from, next } = timeline;
   const names = new Map(calls.map(({ key }, index) => [key, index + 1]));
   const here = `${base}/runs/${run}`;
+  const room = createRoom();
   const query = (pairs: Record<string, string>): string =>
     `${here}?${new URLSearchParams({ ...pairs, ...(back === undefined ? {} : { request: back }) }).toString()}`;
   return html`<p class="back">
@@ -64,7 +66,7 @@ export function runPage({ base, timeline, now, back, continued }: RunPage): Html
       <h2 id="records">Records</h2>
       ${records.length === 0 && html`<p class="note">None in this part of the ledger.</p>`}
       <ol class="timeline">
-        ${records.map((record) => entry(base, record, record.call === undefined ? undefined : names.get(record.call)))}
+        ${records.map((record) => entry({ base, room }, record, record.call === undefined ? undefined : names.get(record.call)))}
       </ol>
       <p class="actions">
         ${!continued && html`<a class="button" href="${query({ from: String(Math.max(0, from - backMs)) })}">Look a day further back</a>`}
@@ -119,7 +121,13 @@ function callTable(base: string, calls: readonly TimelineCall[]): Html {
   </table>`;
 }
 
-function entry(base: string, record: TimelineRecord, call: number | undefined): Html {
+interface Place {
+  readonly base: string;
+  /** For the arguments of all records together. */
+  readonly room: Room;
+}
+
+function entry({ base, room }: Place, record: TimelineRecord, call: number | undefined): Html {
   const { kind, event, tool, verdict, time, id, linked, writer, seq } = record;
   return html`<li class="${linked ? '' : 'broken'}" id="${id}">
     <div class="when">
@@ -137,7 +145,7 @@ function entry(base: string, record: TimelineRecord, call: number | undefined): 
         record.arguments !== undefined &&
         html`<details id="arguments-${id}">
           <summary>Arguments, redacted</summary>
-          ${argumentsView(JSON.stringify(record.arguments), `Arguments of record ${id}`)}
+          ${argumentsView(JSON.stringify(record.arguments), `Arguments of record ${id}`, room)}
         </details>`
       }
     </div>
