@@ -9,7 +9,7 @@ import { approvalPage, isShownWhole, type ApprovalPage } from './approval-page.t
 import { sessionIdOf } from './cookies.ts';
 import { isApproved } from './describe.ts';
 import { historyPage, inboxPage } from './list-pages.ts';
-import type { ConsoleEnvironment, Parts } from './parts.ts';
+import { approvalIdIn, type ConsoleEnvironment, type Parts } from './parts.ts';
 import { Problem, problemOf } from './problem.ts';
 import { render, type Asked } from './render.ts';
 
@@ -19,6 +19,8 @@ const missedMs = 24 * 3_600_000;
 const historyLength = 25;
 const maxHistoryLooks = 20;
 const maxCompared = 200;
+/** Of those, until one can be read. */
+const maxOpened = 5;
 /** A stream ends after this time; the browser opens another one, if its session still holds. */
 const streamMs = 5 * 60_000;
 const streamStepMs = 15_000;
@@ -83,11 +85,14 @@ async function endedBefore(
   const found: ApprovalView[] = [];
   let before = from;
   for (let looks = 0; looks < maxHistoryLooks; looks += 1) {
-    const page = await session.list({
-      newestFirst: true,
-      limit: historyLength,
-      ...(before === undefined ? {} : { before }),
-    });
+    const query = { newestFirst: true, limit: historyLength, ...(before === undefined ? {} : { before }) };
+    // Nothing is opened where nothing has ended: what waits may be long, and many.
+    const outlines = await session.outlines(query);
+    if (outlines.length === historyLength && outlines.every(({ state }) => state === 'pending')) {
+      before = outlines.at(-1)?.id;
+      continue;
+    }
+    const page = await session.list(query);
     for (const approval of page) {
       if (found.length === historyLength) return { approvals: found, next: before };
       before = approval.id;
@@ -133,15 +138,19 @@ async function show(
     ...{ base: parts.base, session, approval, previous, now: parts.now(), readsLedger },
     ...tried,
   });
-  return render(context, parts, { title: `${approval.tool}: ${approval.state}`, main }, status);
+  const title = `${approval.tool}: ${approval.state}`;
+  return render(context, parts, { title, main, request: approval.id }, status);
 }
 
 async function approvedBefore(session: ApproverSession, approval: ApprovalView): Promise<ApprovalView | undefined> {
   const { id, tool, source, agent } = approval;
-  const earlier = await session.list({ state: 'approved', before: id, newestFirst: true, limit: maxCompared });
-  return earlier.find(
-    (each) => each.tool === tool && each.source === source && each.agent === agent && each.digest !== '',
-  );
+  const earlier = await session.outlines({ state: 'approved', before: id, newestFirst: true, limit: maxCompared });
+  const same = earlier.filter((each) => each.tool === tool && each.source === source && each.agent === agent);
+  for (const each of same.slice(0, maxOpened)) {
+    const found = await session.show(each.id).catch(() => undefined);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Server-sent events (HTML standard §9.2): says that something changed, and nothing of what. */
@@ -169,7 +178,8 @@ async function follow(context: Asked, parts: Parts, stream: SSEStreamingApi): Pr
   while (!stream.aborted && performance.now() < until) {
     const session = await parts.sessions.find(sessionIdOf(context, parts), false);
     if (session === undefined) return stream.writeSSE({ event: 'signed-out', data: '' });
-    const print = await parts.watch.next(session, seen, streamStepMs);
+    const { approver, only = approvalIdIn(context.req.query('request')) } = session;
+    const print = await parts.watch.next({ approver, only }, seen, streamStepMs);
     const event = print === seen ? 'still' : seen === undefined ? 'ready' : 'changed';
     seen = print;
     await stream.writeSSE({ event, data: '' });

@@ -24,8 +24,8 @@ export interface Page {
   readonly current?: PageLink['name'];
   /** The pages that this person may open. */
   readonly links?: readonly PageLink[];
-  /** Whether it follows what others do. */
-  readonly live?: boolean;
+  /** Where it hears of what others do, below `base`. */
+  readonly live?: string;
   /** Where the browser goes on to by itself. */
   readonly onward?: string;
   readonly main: Html;
@@ -42,7 +42,7 @@ export function layout({ base, title, session, current, links = [], live, onward
         <title>${visible(title)} · Countersign</title>
         <link rel="icon" href="${base}/icon.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="${base}/console.css" />
-        ${live === true && html`<script src="${base}/console.js" data-events="${base}/events" defer></script>`}
+        ${live !== undefined && html`<script src="${base}/console.js" data-events="${base}${live}" defer></script>`}
       </head>
       <body>
         <a class="skip" href="#main">Skip to content</a>

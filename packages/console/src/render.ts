@@ -9,17 +9,17 @@ import type { ConsoleEnvironment, Parts } from './parts.ts';
 
 export type Asked = Context<ConsoleEnvironment>;
 
+/** @param page `request`: the one that it is about. It hears of no other. */
 export function render(
   context: Asked,
   parts: Parts,
-  page: Pick<Page, 'title' | 'current' | 'main'>,
+  page: Pick<Page, 'title' | 'current' | 'main'> & { readonly request?: string },
   status: 200 | 409 = 200,
 ): Response | Promise<Response> {
   const { session } = context.var;
-  return context.html(
-    layout({ ...page, base: parts.base, session, links: linksFor(context, parts), live: true }),
-    status,
-  );
+  const { request, ...shown } = page;
+  const live = request === undefined ? '/events' : `/events?request=${request}`;
+  return context.html(layout({ ...shown, base: parts.base, session, links: linksFor(context, parts), live }), status);
 }
 
 /** The policy that is in force for whoever is signed in; nobody sees that of another tenant. */

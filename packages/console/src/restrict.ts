@@ -29,9 +29,18 @@ export function restrictTo(only: string, session: ApproverSession): ApproverSess
       const approval = await session.show(only);
       return state === undefined || approval.state === state ? [approval] : [];
     },
+    async outlines({ state, before } = {}) {
+      if (before !== undefined) return [];
+      const approval = await session.outline(only);
+      return state === undefined || approval.state === state ? [approval] : [];
+    },
     async show(id) {
       check(id);
       return session.show(id);
+    },
+    async outline(id) {
+      check(id);
+      return session.outline(id);
     },
     async decide(input) {
       check(input.id);

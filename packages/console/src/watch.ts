@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApprovalsService, Approver } from '@countersign/core';
+import { within } from '@countersign/core/channel';
 
 interface Watched {
   readonly approver: Approver;
@@ -33,10 +34,18 @@ interface Seen {
 interface Look {
   readonly at: number;
   readonly seen: Promise<Seen | undefined>;
+  /** When another one may begin. */
+  readonly over: Promise<unknown>;
 }
 
-/** @param pollMs between two looks that nothing called for */
-export function createWatch(service: Pick<ApprovalsService, 'as'>, pollMs = 1_000): Watch {
+/** A look is followed by a rest of so many times its own length, so that a slow store is left to others. */
+const restFactor = 10;
+
+/**
+ * @param pollMs between two looks that nothing called for
+ * @param lookMs a look that takes longer has seen nothing, and no rest is longer
+ */
+export function createWatch(service: Pick<ApprovalsService, 'as'>, pollMs = 1_000, lookMs = 5_000): Watch {
   const looks = new Map<string, Look>();
 
   /**
@@ -47,9 +56,17 @@ export function createWatch(service: Pick<ApprovalsService, 'as'>, pollMs = 1_00
     const key = keyOf(watched);
     const last = looks.get(key);
     if (last !== undefined && last.at >= since) return last.seen;
-    const seen = pending(service, watched).catch(() => undefined);
+    let begun = performance.now();
+    const ask = async (): Promise<Seen> => {
+      await last?.over;
+      begun = performance.now();
+      return within(pending(service, watched), lookMs);
+    };
+    const rest = (): Promise<unknown> =>
+      sleep(Math.min((performance.now() - begun) * restFactor, lookMs), undefined, { ref: false });
+    const seen = ask().catch(() => undefined);
     if (looks.size >= maxLooks) looks.clear();
-    looks.set(key, { at: performance.now(), seen });
+    looks.set(key, { at: performance.now(), seen, over: seen.then(rest) });
     return seen;
   }
 
@@ -88,8 +105,10 @@ function keyOf({ approver, only }: Watched): string {
 async function pending(service: Pick<ApprovalsService, 'as'>, { approver, only }: Watched): Promise<Seen> {
   const session = service.as(approver);
   const found =
-    only === undefined ? await session.list({ state: 'pending', limit: maxWatched }) : [await session.show(only)];
-  const facts = found.map(({ id, state, digest, votes }) => [id, state, digest, votes.length]);
+    only === undefined
+      ? await session.outlines({ state: 'pending', limit: maxWatched })
+      : [await session.outline(only)];
+  const facts = found.map(({ id, state, digest, consumed, votes }) => [id, state, digest, consumed, votes]);
   return {
     print: createHash('sha256').update(JSON.stringify(facts)).digest('base64url'),
     ids: found.map(({ id }) => id),

@@ -1,12 +1,16 @@
-// Follows what others do: the server says that something changed, and the page fetches itself again. Everything works
-// without it.
+// Follows what others do: the server says that something changed, and the page fetches itself again, or says so where
+// somebody decides. Everything works without it.
 const events = new EventSource(document.currentScript.dataset.events);
 const live = document.getElementById('live');
 const original = fieldsOf(document.getElementById('main'));
+/** A form that was refused is answered at its own address, which shows nothing by itself. */
+const here = location.href.replace(/\/(?:decision|arguments)$/, '');
 let refreshing = false;
 let again = false;
+/** A page that changes all the time is fetched no more often. */
+const restMs = 1_000;
 
-events.addEventListener('changed', () => void refresh());
+events.addEventListener('changed', () => void (isDeciding() ? announce() : refresh()));
 events.addEventListener('signed-out', () => {
   events.close();
   live.textContent = 'You are signed out.';
@@ -16,37 +20,45 @@ function fieldsOf(main) {
   return Array.from(main.querySelectorAll('textarea'), (field) => field.value).join('\0');
 }
 
+/** The events of such a page are about its request alone. */
+function isDeciding() {
+  return document.querySelector('main form') !== null;
+}
+
+/** Nothing that is being read or typed is taken away, and nothing is fetched that would not be shown. */
+function announce() {
+  live.textContent = 'This page has changed since you opened it. ';
+  const link = document.createElement('a');
+  link.href = here;
+  link.textContent =
+    fieldsOf(document.getElementById('main')) === original ? 'Show it again' : 'Show it again (what you typed is lost)';
+  live.append(link);
+}
+
 async function refresh() {
   if (refreshing) return void (again = true);
   refreshing = true;
   try {
-    const response = await fetch(location.href, { headers: { 'x-console-refresh': '1' }, redirect: 'error' });
+    const response = await fetch(here, { headers: { 'x-console-refresh': '1' }, redirect: 'error' });
     if (response.ok) show(new DOMParser().parseFromString(await response.text(), 'text/html'));
   } catch {
     live.textContent = 'This page could not be refreshed.';
   } finally {
-    refreshing = false;
-    if (again) {
-      again = false;
-      void refresh();
-    }
+    setTimeout(rested, restMs);
   }
 }
 
-/** Nothing that is being read or typed is taken away: then the page only says that there is something new. */
+function rested() {
+  refreshing = false;
+  if (!again) return;
+  again = false;
+  void refresh();
+}
+
 function show(fresh) {
   const main = document.getElementById('main');
   const next = fresh.getElementById('main');
   if (next === null || factsOf(next) === factsOf(main)) return;
-  const deciding = main.querySelector('form') !== null;
-  if (deciding) {
-    live.textContent = 'This page has changed since you opened it. ';
-    const link = document.createElement('a');
-    link.href = location.href;
-    link.textContent = fieldsOf(main) === original ? 'Show it again' : 'Show it again (what you typed is lost)';
-    live.append(link);
-    return;
-  }
   const focus = placeOf(document.activeElement);
   const open = Array.from(main.querySelectorAll('details[open][id]'), ({ id }) => id);
   main.replaceChildren(...next.childNodes);

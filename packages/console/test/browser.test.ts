@@ -99,3 +99,31 @@ verifies(
   },
   { using },
 );
+
+verifies(
+  ['OPS-3', 'REL-3'],
+  'an open request says that it has changed, and fetches neither itself nor anything at the change of another',
+  async () => {
+    const [id, other] = [await world.request(), await world.request({ service: 'other', version: '3.0.0' })];
+    const page = await signedIn('carol-token');
+    const fetched: string[] = [];
+    await page.goto(`${world.url}approvals/${id}`);
+    page.on('request', (request) => fetched.push(request.url()));
+    const decide = async (each: string) => {
+      const { digest } = await world.approvals.show('dave-token', each);
+      await world.approvals.decide('dave-token', { id: each, verdict: 'reject', digest });
+    };
+    const watching = await signedIn('dave-token');
+    await decide(other);
+    await watching.locator(`a[href="/approvals/${other}"]`).waitFor({ state: 'detached' });
+    expect(await page.locator('#live').textContent()).toBe('');
+    await page.getByLabel('Reason').fill('half typed');
+    await decide(id);
+    await page.locator('#live', { hasText: 'This page has changed since you opened it.' }).waitFor();
+    expect(await page.getByLabel('Reason').inputValue()).toBe('half typed');
+    expect(fetched).toEqual([]);
+    await page.getByRole('link', { name: 'Show it again (what you typed is lost)' }).click();
+    await page.getByText('Rejected by dave').first().waitFor();
+  },
+  { using },
+);

@@ -9,7 +9,7 @@ import { exactTime, timeOf } from '../src/layout.ts';
 import { inboxPage } from '../src/list-pages.ts';
 import { createSessions } from '../src/sessions.ts';
 import { createOffice, type Office } from './support/office.ts';
-import { cookieOf, fieldOn, visitorOf } from './support/visitor.ts';
+import { cookieOf, fieldOn, formRequest, visitorOf } from './support/visitor.ts';
 
 let office: Office | undefined;
 afterEach(async () => {
@@ -149,10 +149,7 @@ describe('one session', () => {
     const url = 'https://ops.example';
     const signIn = approverToken({ authenticate: () => carol });
     const served = createConsole({ service: office.approvals, signIn, url });
-    const form = new URLSearchParams({ code: 'carol-token' }).toString();
-    const type = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(form.length) };
-    const entry = { method: 'POST', headers: { origin: url, ...type }, body: form };
-    const cookie = cookieOf(await served.fetch(new Request(`${url}/sign-in`, entry)));
+    const cookie = cookieOf(await served.fetch(formRequest(`${url}/sign-in`, { code: 'carol-token' })));
     const open = () => served.fetch(new Request(`${url}/events`, { headers: { cookie } }));
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {

@@ -1,7 +1,10 @@
+import type { Approvals, ApproverSession } from '@countersign/core';
 import { afterEach, expect, test } from 'vitest';
 import { verifies } from '../../../test/verifies.ts';
+import { approverToken, createConsole } from '../src/index.ts';
 import { createWatch } from '../src/watch.ts';
 import { createOffice, type Office } from './support/office.ts';
+import { cookieOf, formRequest } from './support/visitor.ts';
 
 let office: Office;
 afterEach(() => office?.close());
@@ -64,14 +67,14 @@ test('a store that always says so, or fails at it, makes nobody spin and nobody 
     },
   };
   for (const approvalChanged of Object.values(lies)) {
-    let lists = 0;
+    let looks = 0;
     const as = office.approvals.as.bind(office.approvals);
     const counted = {
       as: (approver: typeof person) => {
         const session = as(approver);
         return {
           ...session,
-          list: (...input: Parameters<typeof session.list>) => ((lists += 1), session.list(...input)),
+          outlines: (...input: Parameters<typeof session.outlines>) => ((looks += 1), session.outlines(...input)),
         };
       },
     };
@@ -79,6 +82,49 @@ test('a store that always says so, or fails at it, makes nobody spin and nobody 
     const watch = createWatch(counted, forever);
     const before = await watch.next(carol, undefined, forever);
     expect(await watch.next(carol, before, 1_000)).toBe(before);
-    expect(lists).toBeLessThan(30);
+    expect(looks).toBeLessThan(30);
   }
+});
+
+/** What a session is asked, with answers of ours for some. */
+function asking(answers: Partial<ApproverSession>): Pick<Approvals, 'as'> {
+  return { as: (approver) => ({ ...office.approvals.as(approver), ...answers }) };
+}
+
+verifies('OPS-3', 'who watches has no arguments opened, and neither has a page for the calls before it', async () => {
+  office = await createOffice();
+  const gate = office.gate({ agent: 'release-bot' });
+  const ids: string[] = [];
+  for (let n = 0; n < 12; n += 1) {
+    const { id } = await office.ask('deploy', { n }, gate);
+    await office.vote(id, 'carol');
+    ids.push(id);
+  }
+  const opened: string[] = [];
+  const session = office.approvals.as(person);
+  const service = asking({
+    list: () => expect.fail('a list was opened'),
+    show: (id) => (opened.push(id), session.show(id)),
+  });
+  const watch = createWatch(service);
+  expect(await watch.next(carol, undefined, 0)).toBeDefined();
+  expect(await watch.next({ ...carol, only: ids[0] }, undefined, 0)).toBeDefined();
+  expect(opened).toEqual([]);
+  const url = 'https://ops.example';
+  const served = createConsole({ service, signIn: approverToken({ authenticate: () => person }), url });
+  const entry = formRequest(`${url}/sign-in`, { code: 'carol-token' });
+  const cookie = cookieOf(await served.fetch(entry));
+  const page = await served.fetch(new Request(`${url}/approvals/${ids[11]}`, { headers: { cookie } }));
+  expect(await page.text()).toContain(`href="/approvals/${ids[10]}">the last approved call`);
+  expect(opened).toEqual([ids[11], ids[10]]);
+});
+
+verifies('REL-3', 'a store that hangs keeps nobody who watches, and is asked one thing at a time', async () => {
+  office = await createOffice();
+  let asked = 0;
+  const service = asking({ outlines: () => ((asked += 1), new Promise<never>(() => undefined)) });
+  const watch = createWatch(service, 1, 500);
+  const seen = () => watch.next(carol, 'seen', 10);
+  expect(await Promise.all(Array.from({ length: 50 }, seen))).toEqual(Array.from({ length: 50 }, () => 'seen'));
+  expect(asked).toBeLessThanOrEqual(2);
 });

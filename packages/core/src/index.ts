@@ -74,6 +74,7 @@ export type { Authorizer, Provenance, Subject, UserDirectory } from './authorize
 export { createApprovals } from './approve/approvals.ts';
 export type { Approvals, CreateApprovalsOptions } from './approve/approvals.ts';
 export type { ApprovalsService } from './approve/approvals-service.ts';
+export type { ApprovalOutline } from './approve/approval-outline.ts';
 export type { ApprovalQuery, ApproverSession, DecideInput, EditRequest } from './approve/approver-session.ts';
 export { approvalLoad } from './approve/open-load.ts';
 export type {

@@ -31,6 +31,13 @@ export function visitorOf(world: Pick<World, 'url' | 'origin'>, cookie = ''): Vi
   return self;
 }
 
+/** The same form for a console that no server stands before. */
+export function formRequest(address: string, fields: Record<string, string>): Request {
+  const body = new URLSearchParams(fields).toString();
+  const type = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(body.length) };
+  return new Request(address, { method: 'POST', headers: { origin: new URL(address).origin, ...type }, body });
+}
+
 /** The first cookie of an answer, as it would be sent back. */
 export function cookieOf(response: Response): string {
   return (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';

@@ -9,6 +9,7 @@ import type { SubjectKey } from '../record/sealing.ts';
 import type { StoredApproval } from '../store/store.ts';
 import { argumentsContext, argumentsOf } from './filed-arguments.ts';
 import { filedOrigins, shownOrigins } from './filed-provenance.ts';
+import { stateAt } from './approval-outline.ts';
 import { defaultApprovalRule, readableRule } from './approval-rule.ts';
 import type { ApprovalView } from './approve.ts';
 
@@ -30,11 +31,10 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
     });
   }
   const origins = filedOrigins(approval, key);
-  const lapsed = approval.state === 'pending' && approval.expiresAt <= now;
   return {
     ...describe(approval),
     requester: key.user,
-    state: lapsed ? 'expired' : approval.state,
+    state: stateAt(approval, now),
     arguments: text,
     ...(approval.edit === undefined ? {} : { originalArguments: sent }),
     ...(origins === undefined ? {} : { provenance: shownOrigins(origins) }),
@@ -48,8 +48,30 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
   };
 }
 
+/** Characters of arguments that are opened before others have their turn: a list of long ones takes seconds. */
+const maxInOneTurn = 500_000;
+
+/** @param view of one; a throw is for one that cannot be read */
+export async function viewAll(
+  approvals: readonly StoredApproval[],
+  view: (approval: StoredApproval) => Promise<ApprovalView>,
+): Promise<readonly ApprovalView[]> {
+  const views: ApprovalView[] = [];
+  let opened = 0;
+  for (const approval of approvals) {
+    // One that cannot be read (its user was erased, its row was changed) must not hide the others.
+    const next = await view(approval).catch(() => viewUnreadable(approval));
+    views.push(next);
+    opened += next.arguments.length;
+    if (opened < maxInOneTurn) continue;
+    opened = 0;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return views;
+}
+
 /** A request that cannot be shown in full, and so cannot be decided: it has no digest. */
-export function viewUnreadable(approval: StoredApproval): ApprovalView {
+function viewUnreadable(approval: StoredApproval): ApprovalView {
   return { ...describe(approval), arguments: '[unreadable]', digest: '', votes: [] };
 }
 

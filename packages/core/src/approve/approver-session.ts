@@ -8,9 +8,10 @@ import { measureApproval, measureVote } from '../record/metrics.ts';
 import type { SubjectKey } from '../record/sealing.ts';
 import type { ApprovalFilter, EditResult, StoredApproval, Vote, VoteResult } from '../store/store.ts';
 import { tenantOfApproval } from './approval-id.ts';
+import { outlineApproval, type ApprovalOutline } from './approval-outline.ts';
 import { approvalEvent } from './approval-record.ts';
 import { isEligible, isWithinHours, parseApprovalRule, type ApprovalRule } from './approval-rule.ts';
-import { reasonContext, viewApproval, viewUnreadable } from './approval-view.ts';
+import { reasonContext, viewAll, viewApproval } from './approval-view.ts';
 import type { ApprovalsServiceOptions } from './approvals-service.ts';
 import type { ApprovalView, Approver } from './approve.ts';
 import { editArguments } from './edit-arguments.ts';
@@ -42,6 +43,10 @@ export interface ApproverSession extends Oversight {
   readonly approver: Approver;
   list(filter?: ApprovalQuery): Promise<readonly ApprovalView[]>;
   show(id: string): Promise<ApprovalView>;
+  /** The same requests as `list`, with nothing opened: cheap enough to look each second. */
+  outlines(filter?: ApprovalQuery): Promise<readonly ApprovalOutline[]>;
+  /** @throws as `show`, for a request that is not there */
+  outline(id: string): Promise<ApprovalOutline>;
   decide(input: DecideInput): Promise<ApprovalView>;
   edit(request: EditRequest): Promise<ApprovalView>;
   /**
@@ -109,11 +114,14 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
     ...createOversight(options, approver),
     approver,
     async list(filter = {}) {
-      const approvals = await store.approvals(approver.tenant, filter);
-      // One that cannot be read (its user was erased, its row was changed) must not hide the others.
-      return Promise.all(approvals.map((approval) => view(approval).catch(() => viewUnreadable(approval))));
+      return viewAll(await store.approvals(approver.tenant, filter), view);
     },
     show: async (id) => view(await find(id)),
+    async outlines(filter = {}) {
+      const approvals = await store.approvals(approver.tenant, filter);
+      return approvals.map((approval) => outlineApproval(approval, clock.now()));
+    },
+    outline: async (id) => outlineApproval(await find(id), clock.now()),
     decide: (input) => decide(acts, input).finally(tell),
     edit: (request) => edit(acts, request).finally(tell),
     changed: (ids, signal) => options.changes.next(approver.tenant, ids, signal),
