@@ -51,23 +51,37 @@ export function viewApproval(approval: StoredApproval, key: SubjectKey, now: num
 /** Characters of arguments that are opened before others have their turn: a list of long ones takes seconds. */
 const maxInOneTurn = 500_000;
 
-/** @param view of one; a throw is for one that cannot be read */
+/** @param keyOf rejects for a request whose key is not there any more */
 export async function viewAll(
   approvals: readonly StoredApproval[],
-  view: (approval: StoredApproval) => Promise<ApprovalView>,
+  keyOf: (approval: StoredApproval) => Promise<SubjectKey>,
+  now: () => number,
 ): Promise<readonly ApprovalView[]> {
+  const keys = await Promise.allSettled(approvals.map(keyOf));
   const views: ApprovalView[] = [];
   let opened = 0;
-  for (const approval of approvals) {
-    // One that cannot be read (its user was erased, its row was changed) must not hide the others.
-    const next = await view(approval).catch(() => viewUnreadable(approval));
-    views.push(next);
-    opened += next.arguments.length;
+  for (const [index, approval] of approvals.entries()) {
+    const view = viewIfReadable(approval, keys[index], now());
+    views.push(view);
+    opened += view.arguments.length;
     if (opened < maxInOneTurn) continue;
     opened = 0;
     await new Promise((resolve) => setImmediate(resolve));
   }
   return views;
+}
+
+/** One that cannot be read (its user was erased, its row was changed) must not hide the others. */
+function viewIfReadable(
+  approval: StoredApproval,
+  key: PromiseSettledResult<SubjectKey> | undefined,
+  now: number,
+): ApprovalView {
+  try {
+    return key?.status === 'fulfilled' ? viewApproval(approval, key.value, now) : viewUnreadable(approval);
+  } catch {
+    return viewUnreadable(approval);
+  }
 }
 
 /** A request that cannot be shown in full, and so cannot be decided: it has no digest. */

@@ -114,7 +114,7 @@ export function createApproverSession(options: ApprovalsServiceOptions, approver
     ...createOversight(options, approver),
     approver,
     async list(filter = {}) {
-      return viewAll(await store.approvals(approver.tenant, filter), view);
+      return viewAll(await store.approvals(approver.tenant, filter), keyOf, () => clock.now());
     },
     show: async (id) => view(await find(id)),
     async outlines(filter = {}) {
