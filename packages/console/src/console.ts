@@ -4,7 +4,7 @@
  * @module
  */
 import { ConfigurationError, type Approvals, type Policy } from '@countersign/core';
-import { createRateLimit, isLoopback, type RateLimit } from '@countersign/core/channel';
+import { createRateLimit, isLoopback, type RateLimit, tellListener } from '@countersign/core/channel';
 import { Hono } from 'hono';
 import { approvalRoutes } from './approval-routes.ts';
 import { assets } from './assets.ts';
@@ -44,6 +44,11 @@ export interface ConsoleOptions {
   readonly addressOf?: (request: Request) => string | undefined;
   /** Default: 30 minutes idle, 8 hours in all. */
   readonly sessions?: Partial<SessionLimits>;
+  /**
+   * Told why a page failed (a status from 500 on) and what a way to sign in threw, which nobody else is; not waited for.
+   * Default: nobody.
+   */
+  readonly onFailure?: (error: unknown) => unknown;
   /** Milliseconds since the epoch. Default: the system's clock. */
   readonly now?: () => number;
 }
@@ -71,13 +76,15 @@ export function createConsole(options: ConsoleOptions): Console {
   const reads = createRateLimit({ points: 600, perMs: 60_000 });
   const decisions = createRateLimit({ points: 60, perMs: 60_000 });
   const limits = { limit, reads, decisions };
-  const parts: Parts = { service, ways, url, base, sessions, departures, ...limits, now, watch, policies };
+  const { onFailure } = options;
+  const parts: Parts = { service, ways, url, base, sessions, departures, ...limits, now, watch, policies, onFailure };
 
   // The inbox is at the url with and without a slash at its end.
   const root = new Hono<ConsoleEnvironment>({ strict: false });
   root.use('*', guard(url));
   root.onError((error, context) => {
     const { status, title, why, headers } = problemOf(error);
+    if (status >= 500) tellListener(onFailure, error);
     return context.html(layout({ base, title, main: problemPage(base, title, why) }), status, headers);
   });
   root.notFound((context) =>

@@ -2,7 +2,7 @@
  * Sign-in and sign-out.
  * @module
  */
-import { within } from '@countersign/core/channel';
+import { tellListener, within } from '@countersign/core/channel';
 import type { Context, Hono } from 'hono';
 import { dropCookie, keepDeparture, keepSessionId, readDeparture, sessionIdOf } from './cookies.ts';
 import { layout } from './layout.ts';
@@ -84,13 +84,16 @@ const verifyMs = 10_000;
 /** A throw proves nobody. No answer in time neither, and it is no wrong try. */
 async function personFrom(
   context: Entry,
-  { limit }: Parts,
+  { limit, onFailure }: Parts,
   ask: () => ReturnType<TypedSignIn['verify']>,
 ): Promise<SignedIn | undefined> {
   try {
     return await within((async () => ask())(), verifyMs, notNow);
   } catch (error) {
-    if (!(error instanceof Problem)) return undefined;
+    if (!(error instanceof Problem)) {
+      tellListener(onFailure, error);
+      return undefined;
+    }
     await limit.giveBack(context.req.raw);
     throw error;
   }

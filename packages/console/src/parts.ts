@@ -30,6 +30,7 @@ export interface Parts {
   /** Each for its own tenants. */
   readonly policies: readonly Policy[];
   readonly now: () => number;
+  readonly onFailure: ((error: unknown) => unknown) | undefined;
 }
 
 export interface ConsoleEnvironment {

@@ -4,7 +4,7 @@
  */
 import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Approver } from '@countersign/core';
-import { askDirectory } from '@countersign/core/channel';
+import { askDirectory, samePerson } from '@countersign/core/channel';
 import type { SignedIn } from './sign-in.ts';
 
 export interface Session {
@@ -85,7 +85,7 @@ export function createSessions({ idleMs, absoluteMs }: SessionLimits, now: () =>
 }
 
 function isSamePerson(one: Approver, other: Approver): boolean {
-  return one.tenant === other.tenant && one.id === other.id;
+  return one.tenant === other.tenant && samePerson(one.id, other.id);
 }
 
 /** The person as of now. Another person, or no answer, is nobody. */

@@ -4,15 +4,28 @@ import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createConsole } from '../src/index.ts';
+import { approverToken, createConsole } from '../src/index.ts';
 import { selfSigned } from '../../core/test/support/self-signed.ts';
 import { verifies } from '../../../test/verifies.ts';
 import { cookieOf, fieldOn, visitorOf } from './support/visitor.ts';
 import { createWorld, people, type World } from './support/world.ts';
-import { approverToken } from '../src/index.ts';
 
 let world: World;
 afterEach(() => world?.close());
+
+verifies('REL-3', 'who runs the console is told why a page failed, and whoever asked for it is not', async () => {
+  const cause = new Error('approvers.json can be read by others');
+  const told: unknown[] = [];
+  const onFailure = (error: unknown): void => void told.push(error);
+  world = await createWorld(approverToken({ authenticate: () => Promise.reject(cause) }), { onFailure });
+  const visitor = visitorOf(world);
+  const answer = await visitor.post('/sign-in', { code: 'carol-token' });
+  expect(answer.status).toBe(403);
+  expect(await answer.text()).not.toContain('approvers.json');
+  expect(told).toEqual([cause]);
+  expect((await visitor.get('/nothing-here')).status).toBeLessThan(500);
+  expect(told).toHaveLength(1);
+});
 
 describe('guessing', () => {
   verifies('APR-6', 'is slowed down: after 20 wrong tries also the right one waits, and is told how long', async () => {
