@@ -185,6 +185,17 @@ verifies(
   },
 );
 
+verifies(['OPS-2', 'REL-3'], 'says why nobody can sign in to whoever runs it, and to nobody else', async () => {
+  const approvers = world.path('approvers-open.json');
+  writeFileSync(approvers, '[]', { mode: 0o600 });
+  const console = await start(['--sign-in', 'token', '--approvers', approvers]);
+  chmodSync(approvers, 0o644);
+  const answer = await visitorOf(console).post('/sign-in', { code: 'some-token' });
+  expect([answer.status, await answer.text()]).toEqual([403, expect.not.stringContaining('0600')]);
+  await expect.poll(() => console.errors()).toContain('0600');
+  await console.end('SIGTERM');
+});
+
 verifies(['OPS-2', 'REL-4'], 'refuses to start with options that are missing, wrong or unsafe', async () => {
   const busy = createServer();
   await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));

@@ -4,7 +4,7 @@ import { signInsFrom, withSignInOptions, type SignInOptions } from '../console-o
 import { CommandFailure } from '../exit-codes.ts';
 import { keyFrom, requireFile, withStore } from '../files.ts';
 import { withStoreOption, type StoreOption } from '../ledger-options.ts';
-import { printJson, printLine } from '../output.ts';
+import { printAside, printJson, printLine } from '../output.ts';
 
 interface ConsoleOptions extends StoreOption, SignInOptions {
   readonly keyFile: string;
@@ -55,6 +55,7 @@ async function serve(options: ConsoleOptions): Promise<void> {
       ...policy,
       hostname: options.listen,
       port: options.port,
+      onFailure: (error) => printAside(`countersign: ${error instanceof Error ? error.message : 'a page failed'}`),
       ...(options.url === undefined ? {} : { url: options.url }),
     }).catch((error: unknown) => {
       throw cannotListen(error) ?? error;
