@@ -108,7 +108,10 @@ verifies(
     const page = await signedIn('carol-token');
     const fetched: string[] = [];
     await page.goto(`${world.url}approvals/${id}`);
-    page.on('request', (request) => fetched.push(request.url()));
+    // What the page itself needs, its icon and its events, may still be on its way.
+    page.on('request', (request) => {
+      if (['fetch', 'xhr', 'document'].includes(request.resourceType())) fetched.push(request.url());
+    });
     const decide = async (each: string) => {
       const { digest } = await world.approvals.show('dave-token', each);
       await world.approvals.decide('dave-token', { id: each, verdict: 'reject', digest });
