@@ -8,8 +8,7 @@ import type { EntryKind } from '@countersign/core/store-kit';
 
 /**
  * `runtime` agents · `worker` a runtime that also finds approved calls of every tenant · `approver` writes votes ·
- * `sealer` seals
- * and delivers · `maintenance` sweeps, erases and prunes, across tenants · `reader` audits.
+ * `sealer` seals and delivers · `maintenance` sweeps, erases and prunes, across tenants · `reader` audits.
  */
 export const roles = ['runtime', 'worker', 'approver', 'sealer', 'maintenance', 'reader'] as const;
 

@@ -4,7 +4,7 @@
  */
 import type { ApprovalMode, Decision, ReasonCode } from '../call.ts';
 import { digestApproval } from '../execute/digest.ts';
-import { noteBegun } from '../execute/note-result.ts';
+import { noteBegun } from '../authorize/note-result.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
 import { pendingMessage } from '../messages.ts';
 import { decisionEvent } from '../record/call-events.ts';

@@ -7,11 +7,11 @@ import { backOff } from '../back-off.ts';
 export interface Postponed {
   has(id: string): boolean;
   add(id: string): void;
-  /** Forgets whatever no longer waits. */
-  keepOnly(waiting: ReadonlySet<string>): void;
 }
 
 const limits = { firstMs: 1_000, longestMs: 5 * 60_000 };
+/** More than one look reads. Of others the oldest begin anew. */
+const maxKnown = 20_000;
 
 export function createPostponed(): Postponed {
   const known = new Map<string, { readonly failures: number; readonly until: number }>();
@@ -19,10 +19,10 @@ export function createPostponed(): Postponed {
     has: (id) => (known.get(id)?.until ?? 0) > performance.now(),
     add(id) {
       const failures = (known.get(id)?.failures ?? 0) + 1;
+      known.delete(id);
       known.set(id, { failures, until: performance.now() + backOff(failures, limits) });
-    },
-    keepOnly(waiting) {
-      for (const id of known.keys()) if (!waiting.has(id)) known.delete(id);
+      const [oldest] = known.keys();
+      if (known.size > maxKnown && oldest !== undefined) known.delete(oldest);
     },
   };
 }

@@ -113,15 +113,11 @@ const maxLookMs = 1_000;
 
 /** Page by page, so that what cannot run here does not hide what can. */
 async function runnableApprovals(store: Store, now: number, postponed: Postponed): Promise<readonly string[]> {
-  const found = new Set<string>();
   const due: string[] = [];
   for (let offset = 0; due.length < maxTried && offset < maxRead; offset += page) {
     const more = await store.system.runnableApprovals({ now, limit: page, offset });
-    for (const { id } of more) found.add(id);
     due.push(...more.flatMap(({ id }) => (postponed.has(id) ? [] : [id])));
-    if (more.length === page) continue;
-    postponed.keepOnly(found);
-    break;
+    if (more.length < page) break;
   }
   return due;
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { maxRisk, type Decision } from '../call.ts';
-import { noteBegun } from '../execute/note-result.ts';
+import { noteBegun } from './note-result.ts';
 import type { PreparedCall } from '../execute/prepare-call.ts';
 import { traced, type GateContext } from '../gate-context.ts';
 import { own } from '../record/attributes.ts';

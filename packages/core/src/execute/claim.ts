@@ -14,7 +14,7 @@ import { callEvent, decisionEvent } from '../record/call-events.ts';
 import type { GateContext } from '../gate-context.ts';
 import { denied, Stop } from '../stop.ts';
 import { plainCodec, type Decoder } from './codec.ts';
-import { noteBegun, noteResult } from './note-result.ts';
+import { noteBegun, noteResult } from '../authorize/note-result.ts';
 import { encodeResult, replayOutcome } from './outcome.ts';
 import type { PreparedCall } from './prepare-call.ts';
 

@@ -9,7 +9,7 @@ import { redactArguments } from '../record/redact.ts';
 import type { ToolSpan } from '../record/telemetry.ts';
 import { within } from '../within-time.ts';
 import { plainCodec, type ResultCodec } from './codec.ts';
-import { noteBegun } from './note-result.ts';
+import { noteBegun } from '../authorize/note-result.ts';
 import type { PreparedCall } from './prepare-call.ts';
 import { settleCompleted, settleFailed, settleSuspended } from './settle.ts';
 

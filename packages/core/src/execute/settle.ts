@@ -11,7 +11,7 @@ import { callEvent } from '../record/call-events.ts';
 import type { RecordDraft } from '../record/record.ts';
 import type { ResultCodec } from './codec.ts';
 import { maxErrorText, messageOf } from '../describe-error.ts';
-import { noteResult } from './note-result.ts';
+import { noteResult } from '../authorize/note-result.ts';
 import { encodeResult, sealOutcome } from './outcome.ts';
 
 const settleAttempts = 3;

@@ -5,7 +5,7 @@
 import type { Risk } from '../call.ts';
 import type { CallFacts, NewApproval, Store, Vote } from '../store/store.ts';
 import type { StoreCheck } from './store-contract.ts';
-import { claimed, countRecords, file, fileApproved, refused, type Filed } from './store-filed.ts';
+import { claimed, countRecords, editFiled, file, fileApproved, refused, type Filed } from './store-filed.ts';
 import {
   claimInput,
   expectMembers,
@@ -191,12 +191,8 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
     const store = await storage.open();
     const { call, approval } = await file(store, { sealedProvenance: 'sealed origins' });
     const without = await file(store);
-    const { id, digest } = approval;
-    const edit = { argumentsDigest: 'edited', sealedArguments: 'sealed edit' };
-    await store.edit({
-      ...{ tenant, approval: id, expected: digest, subject: 'carol-subject', digest: 'another', edit, now: 1500 },
-      records: [],
-    });
+    const { id } = approval;
+    await editFiled(store, approval);
     await store.vote(voteInput(call, approval, { digest: 'another' }));
     expectMembers(
       await store.approval(tenant, id),
@@ -211,12 +207,8 @@ export const approvalCases: Readonly<Record<string, StoreCheck>> = {
   async 'after an unknown outcome what an approver wrote goes to a person, as what was asked for does'(storage) {
     const store = await storage.open();
     const { call, approval, claim } = await file(store);
-    const { id, digest } = approval;
-    const edit = { argumentsDigest: 'edited', sealedArguments: 'sealed edit' };
-    await store.edit({
-      ...{ tenant, approval: id, expected: digest, subject: 'carol-subject', digest: 'another', edit, now: 1500 },
-      records: [],
-    });
+    const { id } = approval;
+    await editFiled(store, approval);
     await store.vote(voteInput(call, approval, { digest: 'another' }));
     expectSame(await claim({ approval: { id, digest: 'another' } }), claimed, 'the edited call');
     for (const argumentsDigest of ['edited', call.argumentsDigest]) {

@@ -36,6 +36,15 @@ export async function fileApproved(
   return filed;
 }
 
+/** An approver wrote other arguments: the digest of the approval is `another` from then on. */
+export async function editFiled(store: Store, { id, digest }: NewApproval): Promise<void> {
+  const edit = { argumentsDigest: 'edited', sealedArguments: 'sealed edit' };
+  await store.edit({
+    ...{ tenant, approval: id, expected: digest, subject: 'carol-subject', digest: 'another', edit, now: 1500 },
+    records: [],
+  });
+}
+
 export const refused = (code: string): { readonly status: 'refused'; readonly code: string } => ({
   status: 'refused',
   code,

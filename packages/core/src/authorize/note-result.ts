@@ -4,7 +4,7 @@
  */
 import type { ToolRule } from '../call.ts';
 import type { GateContext } from '../gate-context.ts';
-import type { PreparedCall } from './prepare-call.ts';
+import type { PreparedCall } from '../execute/prepare-call.ts';
 
 /** Before the body is entered here, and where it may be entered elsewhere. */
 export function noteBegun({ runtime }: GateContext, { facts, arguments: args }: PreparedCall): void {
