@@ -16,8 +16,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { expect, test } from 'vitest';
-import { readerHas } from './support/reader-has.ts';
+import { frameworkHas, readerHas } from './support/reader-has.ts';
 import { filesOfRepository, repositoryRoot } from './support/repository.ts';
+
+function givenTo(document: string, code: string): string {
+  const names = Object.entries(frameworkHas[document] ?? {});
+  const missing = names.filter(([name]) => !new RegExp(`^const ${name}\\b`, 'm').test(code));
+  return missing.map(([name, type]) => `declare const ${name}: ${type};\n`).join('');
+}
 
 const documents = filesOfRepository().filter((file) => /^(README|docs\/[^/]+|packages\/[^/]+\/README)\.md$/.test(file));
 
@@ -26,7 +32,7 @@ const blocks = documents.flatMap((document) => {
   // Those that come from the examples compile there.
   return [...text.matchAll(/^(?<!^<!-- examples\/\S+ -->\n+)```ts\n(.*?)^```$/gms)].map(({ 1: code = '', index }) => {
     const line = text.slice(0, index).split('\n').length;
-    return { name: `${document.replaceAll('/', '-')}-line-${line}.ts`, code };
+    return { name: `${document.replaceAll('/', '-')}-line-${line}.ts`, code: `${givenTo(document, code)}${code}` };
   });
 });
 

@@ -1,6 +1,6 @@
 /**
  * What a reader of the documents is taken to have: names that their blocks of code use without saying where they come from.
- * Ours with their types; those of the reader's own application without.
+ * Ours, and those of the reader's own application as far as they meet ours.
  */
 export const readerHas = `
 declare const countersign: import('@countersign/core').Countersign;
@@ -33,16 +33,30 @@ declare function sessionOf(request: Request): { tenant: string; user: string; se
 declare const body: string;
 declare const text: string;
 
-declare const model: any;
-declare const tools: any;
-declare const messages: any;
-declare const middleware: any;
-declare const checkpointer: any;
-declare const handoffs: any;
-declare const agent: any;
-declare const runner: any;
-declare const result: any;
-declare const input: any;
-declare const saved: any;
 declare function save(text: string): void;
 `;
+
+/** Names whose types depend on the framework of a document. A block that makes one itself does without. */
+export const frameworkHas: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'packages/ai-sdk/README.md': {
+    model: "Parameters<typeof import('ai').wrapLanguageModel>[0]['model']",
+    tools: "import('ai').ToolSet",
+    messages: "import('ai').ModelMessage[]",
+  },
+  'packages/langchain/README.md': {
+    model: "import('@langchain/core/language_models/chat_models').BaseChatModel",
+    tools: "import('@langchain/core/tools').StructuredTool[]",
+    messages: "import('@langchain/core/messages').BaseMessage[]",
+    middleware: "import('langchain').AgentMiddleware[]",
+    checkpointer: "import('@langchain/langgraph').MemorySaver",
+  },
+  'packages/openai-agents/README.md': {
+    tools: "import('@openai/agents').Tool<{ gate: import('@countersign/core').Gate }>[]",
+    handoffs: "import('@openai/agents').Agent<{ gate: import('@countersign/core').Gate }>[]",
+    agent: "import('@openai/agents').Agent<{ gate: import('@countersign/core').Gate }>",
+    runner: "import('@openai/agents').Runner",
+    result: "Awaited<ReturnType<typeof runner.run<typeof agent, { gate: import('@countersign/core').Gate }>>>",
+    input: 'string',
+    saved: 'string',
+  },
+};
